@@ -1,0 +1,46 @@
+"""The last packets of a stream, kept to answer NACKs from (RFC 4588 section 8)."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class RetransmissionBuffer(Generic[T]):
+    """A ring of packets addressed by extended sequence number; every operation is O(1).
+
+    Args:
+        capacity: how many packets; a power of two.
+        max_age_ns: older packets are not given out any more.
+
+    Raises:
+        ValueError: if ``capacity`` is not a power of two.
+    """
+
+    __slots__ = ("_mask", "_max_age_ns", "_packets", "_sequences", "_stored_ns")
+
+    def __init__(self, capacity: int, max_age_ns: int) -> None:
+        if capacity < 1 or capacity & (capacity - 1):
+            raise ValueError(f"capacity must be a power of two, not {capacity}")
+        self._mask = capacity - 1
+        self._max_age_ns = max_age_ns
+        self._sequences = [-1] * capacity
+        self._packets: list[T | None] = [None] * capacity
+        self._stored_ns = [0] * capacity
+
+    def store(self, ext_seq: int, packet: T, now_ns: int) -> None:
+        """Keep a packet in the place of the one ``capacity`` before it."""
+        slot = ext_seq & self._mask
+        if ext_seq < self._sequences[slot]:
+            return  # So late that its place is taken by a newer packet.
+        self._sequences[slot] = ext_seq
+        self._packets[slot] = packet
+        self._stored_ns[slot] = now_ns
+
+    def get(self, ext_seq: int, now_ns: int) -> T | None:
+        """Return the packet, or None if it was never stored, was replaced or is too old."""
+        slot = ext_seq & self._mask
+        if self._sequences[slot] != ext_seq or now_ns - self._stored_ns[slot] > self._max_age_ns:
+            return None
+        return self._packets[slot]

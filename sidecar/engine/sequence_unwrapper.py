@@ -1,0 +1,44 @@
+"""From 16-bit sequence numbers to extended ones that only grow (RFC 3550 A.1)."""
+
+from __future__ import annotations
+
+_CYCLE = 0x10000
+_HALF_CYCLE = 0x8000
+
+
+class SequenceUnwrapper:
+    """Extends the 16-bit sequence numbers of one RTP stream.
+
+    The first number ``v`` becomes ``65536 + v``, so that packets slightly older than the first
+    stay positive. After that a number is taken as newer when it is less than half a cycle
+    (32768) ahead of the highest seen, else as older.
+    """
+
+    __slots__ = ("_highest",)
+
+    def __init__(self) -> None:
+        self._highest = -1
+
+    def unwrap(self, sequence_number: int) -> int:
+        """Return the extended number; its low 16 bits are ``sequence_number``."""
+        highest = self._highest
+        if highest < 0:
+            self._highest = _CYCLE + sequence_number
+            return self._highest
+        ahead = (sequence_number - highest) & 0xFFFF
+        if ahead < _HALF_CYCLE:
+            self._highest = highest + ahead
+            return self._highest
+        return highest + ahead - _CYCLE
+
+    def restart(self, sequence_number: int) -> int:
+        """Go on after the sender started a new sequence at ``sequence_number``.
+
+        The number returned is more than one cycle above everything given out before, so that
+        neither it nor the packets slightly older than it can be mistaken for earlier ones.
+        """
+        if self._highest >= 0:
+            next_cycle = (self._highest // _CYCLE + 2) * _CYCLE
+            self._highest = next_cycle + sequence_number
+            return self._highest
+        return self.unwrap(sequence_number)

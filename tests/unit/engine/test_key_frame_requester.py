@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+
+from sidecar.engine.key_frame_requester import KeyFrameRequester
+
+MS = 1_000_000
+
+
+@pytest.fixture
+def requester() -> KeyFrameRequester:
+    return KeyFrameRequester()
+
+
+def drain(requester: KeyFrameRequester, until_ms: int) -> list[int]:
+    """Run the timer up to a time; return when requests went out, in ms."""
+    sent = []
+    while requester.next_timeout_ns is not None and requester.next_timeout_ns <= until_ms * MS:
+        now_ns = requester.next_timeout_ns
+        assert requester.poll(now_ns)
+        sent.append(now_ns // MS)
+    return sent
+
+
+def test_nothing_to_do_without_a_request(requester: KeyFrameRequester) -> None:
+    assert requester.next_timeout_ns is None
+    assert not requester.poll(1000 * MS)
+
+
+def test_first_request_goes_out_at_once(requester: KeyFrameRequester) -> None:
+    requester.request(7 * MS)
+    assert requester.next_timeout_ns == 7 * MS
+    assert requester.poll(7 * MS)
+    assert not requester.poll(7 * MS)
+
+
+def test_is_repeated_until_a_key_frame_arrives(requester: KeyFrameRequester) -> None:
+    requester.request(0)
+    assert drain(requester, 2000) == [0, 150, 450, 950, 1450, 1950]
+    requester.on_key_frame(2000 * MS)
+    assert requester.next_timeout_ns is None
+    assert drain(requester, 60_000) == []
+
+
+def test_requests_of_a_class_are_joined(requester: KeyFrameRequester) -> None:
+    for student in range(49):
+        requester.request(student * MS)
+        drain(requester, student)
+    requester.on_key_frame(60 * MS)
+    assert drain(requester, 10_000) == []
+
+
+def test_request_after_a_key_frame_waits_for_the_spacing(requester: KeyFrameRequester) -> None:
+    requester.request(0)
+    assert drain(requester, 0) == [0]
+    requester.on_key_frame(50 * MS)
+    requester.request(60 * MS)
+    assert drain(requester, 149) == []
+    assert drain(requester, 150) == [150]
+
+
+def test_spacing_grows_while_requests_keep_coming(requester: KeyFrameRequester) -> None:
+    sent = []
+    for now_ms in range(0, 3000, 10):
+        requester.request(now_ms * MS)
+        if requester.poll(now_ms * MS):
+            sent.append(now_ms)
+        else:
+            requester.on_key_frame(now_ms * MS)
+    assert sent == [0, 150, 450, 950, 1450, 1950, 2450, 2950]
+
+
+def test_spacing_is_short_again_after_quiet(requester: KeyFrameRequester) -> None:
+    requester.request(0)
+    assert drain(requester, 1000) == [0, 150, 450, 950]
+    requester.on_key_frame(1000 * MS)
+    requester.request(2000 * MS)
+    assert drain(requester, 2150) == [2000, 2150]
+
+
+def test_spacing_stays_long_without_quiet(requester: KeyFrameRequester) -> None:
+    requester.request(0)
+    assert drain(requester, 1000) == [0, 150, 450, 950]
+    requester.on_key_frame(1000 * MS)
+    requester.request(1600 * MS)
+    assert drain(requester, 2100) == [1600, 2100]
+
+
+def test_quiet_begins_with_the_key_frame(requester: KeyFrameRequester) -> None:
+    requester.request(0)
+    assert drain(requester, 1000) == [0, 150, 450, 950]
+    requester.on_key_frame(1400 * MS)
+    requester.request(2000 * MS)
+    assert drain(requester, 2500) == [2000, 2500]
+
+
+def test_unasked_key_frame_changes_nothing(requester: KeyFrameRequester) -> None:
+    requester.on_key_frame(10 * MS)
+    requester.request(20 * MS)
+    assert drain(requester, 20) == [20]
