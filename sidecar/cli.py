@@ -1,0 +1,115 @@
+"""The command ``classroom-sfu``: from a command line to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import NoReturn
+
+from sidecar import __version__
+from sidecar.errors import SettingsError, UserError
+from sidecar.settings import OPTIONS, Settings
+from sidecar.settings_sources import CONFIG_VARIABLE, ResolvedSettings, nearest, resolve
+
+PROGRAM = "classroom-sfu"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: the arguments without the program's name; those of the process unless given.
+
+    Returns:
+        The exit code: 0 after a run that somebody ended, 1 when it could not start, 2 when the
+        command line, the environment or the configuration file is wrong.
+    """
+    try:
+        return _main(sys.argv[1:] if argv is None else argv)
+    except UserError as error:
+        sys.stderr.write(f"{PROGRAM}: {error.message}\n{error.hint}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 0
+
+
+def _main(argv: Sequence[str]) -> int:
+    arguments = _parse(argv)
+    print_config = arguments.pop("print_config", False)
+    resolved = resolve(arguments, os.environ)
+    if print_config:
+        sys.stdout.write(resolved.as_toml())
+        return 0
+    return _run(resolved)
+
+
+def _run(resolved: ResolvedSettings) -> int:
+    logging.basicConfig(
+        level=resolved.settings.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+    )
+    if resolved.settings.log_level == "info":
+        # It has a line for each connection and none that says more than ours.
+        logging.getLogger("websockets").setLevel(logging.WARNING)
+    # Imported here because it brings the whole SFU: --help and mistakes are answered at once.
+    from sidecar.app import run
+
+    return run(resolved.settings)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(message, f"All options are explained by: {PROGRAM} --help")
+
+
+def _parse(argv: Sequence[str]) -> dict[str, object]:
+    parser = _build_parser()
+    namespace, unknown = parser.parse_known_args(argv)
+    if unknown:
+        flags = [option.flag for option in OPTIONS] + ["--config", "--print-config", "--help"]
+        meant = nearest(unknown[0].partition("=")[0], flags)
+        raise SettingsError(
+            f"there is no option {unknown[0]}",
+            f"Did you mean {meant}? " * bool(meant) + f"See: {PROGRAM} --help",
+        )
+    return vars(namespace)
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=PROGRAM,
+        description="Serve one classroom: forward the teacher's picture and sound to the students.",
+        epilog="Each option can also be set by an environment variable, such as "
+        f"{OPTIONS[0].variable}, or in the configuration file. The command line wins over the "
+        "environment, and that over the file.",
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    defaults = {field.name: field.default for field in fields(Settings)}
+    for option in OPTIONS:
+        default = defaults[option.name]
+        shown = f" (default: {default})" if default not in ("", ()) else ""
+        parser.add_argument(
+            option.flag,
+            action="append" if option.repeatable else "store",
+            metavar=option.metavar,
+            help=option.help + shown,
+        )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help=f"TOML file with settings (or {CONFIG_VARIABLE}; default: config.toml in this "
+        "platform's configuration folder)",
+    )
+    parser.add_argument(
+        "--print-config",
+        action="store_true",
+        help="show every setting and where its value comes from, then exit",
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    return parser

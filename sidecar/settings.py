@@ -1,0 +1,230 @@
+"""What can be set: the settings, and one table that says of each how it is written.
+
+The table feeds the command line, the environment, the file and ``--print-config``; where values
+come from and which one wins is the business of ``settings_sources``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Policy = Literal["classroom", "open"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+ENVIRONMENT_PREFIX = "CLASSROOM_SFU_"
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """UDP ports from ``first`` to ``last``, both included; 0 to 0 means any free port."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be configured; the defaults stand here.
+
+    Attributes:
+        host: address or name on which the WebSocket server listens; "" is all interfaces.
+        port: TCP port of the WebSocket server; 0 is any free one.
+        media_ports: the UDP ports to choose the media port from.
+        announce: IP addresses to offer to peers instead of those found on this machine.
+        max_clients_per_room: peers in one room, the teacher included.
+        max_incoming_bitrate: what one sending transport may use, in bit/s.
+        policy: who may send and receive what.
+        log_level: the least severe level that is logged.
+        max_messages_per_second: signalling messages of one connection in a second.
+        max_invalid_messages: invalid signalling messages of one connection in ten seconds.
+    """
+
+    host: str = ""
+    port: int = 3016
+    media_ports: PortRange = PortRange(40000, 45000)
+    announce: tuple[str, ...] = ()
+    max_clients_per_room: int = 50
+    max_incoming_bitrate: int = 6_000_000
+    policy: Policy = "classroom"
+    log_level: LogLevel = "info"
+    max_messages_per_second: int = 300
+    max_invalid_messages: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How one setting is written.
+
+    Attributes:
+        name: the attribute of ``Settings``, which is also the key in the file.
+        convert: from what was written (text, or the file's own type) to the setting's value;
+            raises ``ValueError`` saying what it must be.
+        metavar: what stands for the value in ``--help``.
+        example: a good value as text, for the hint in an error.
+        help: one line for people.
+        repeatable: the flag may come several times, the variable holds values between commas.
+    """
+
+    name: str
+    convert: Callable[[object], object]
+    metavar: str
+    example: str
+    help: str
+    repeatable: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The command-line option, such as ``--media-ports``."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable, such as ``CLASSROOM_SFU_MEDIA_PORTS``."""
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+
+def _whole_number(least: int, most: int, unit: str = "") -> Callable[[object], int]:
+    def convert(raw: object) -> int:
+        if isinstance(raw, int) and not isinstance(raw, bool):
+            number = raw
+        elif isinstance(raw, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", raw):
+            number = int(raw)
+        else:
+            number = least - 1
+        if not least <= number <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}{unit}")
+        return number
+
+    return convert
+
+
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def convert(raw: object) -> str:
+        if raw not in choices:
+            raise ValueError(f"must be one of: {', '.join(choices)}")
+        return str(raw)
+
+    return convert
+
+
+def _port_range(raw: object) -> PortRange:
+    expected = "must be one port or a range of ports from low to high, each from 1 to 65535, or 0"
+    match = re.fullmatch(r"\s*([0-9]{1,5})\s*(?:-\s*([0-9]{1,5})\s*)?", str(raw))
+    if match is None or isinstance(raw, bool):
+        raise ValueError(expected)
+    ports = PortRange(int(match[1]), int(match[2] or match[1]))
+    any_free_port = ports == PortRange(0, 0)
+    if not any_free_port and not 1 <= ports.first <= ports.last <= 65535:
+        raise ValueError(expected)
+    return ports
+
+
+def _host(raw: object) -> str:
+    if isinstance(raw, str) and (raw == "" or _is_address(raw) or _HOST_NAME.fullmatch(raw)):
+        return raw
+    raise ValueError("must be an IP address or a host name of this machine, or empty for all")
+
+
+def _addresses(raw: object) -> tuple[str, ...]:
+    entries = raw if isinstance(raw, list) else [raw]
+    addresses = []
+    for entry in entries:
+        if not isinstance(entry, str) or not _is_address(entry.strip()):
+            raise ValueError("must be IP addresses, not names")
+        address = ipaddress.ip_address(entry.strip())
+        if address.is_unspecified or address.is_multicast:
+            raise ValueError(f"must be addresses that a peer can send to, which {address} is not")
+        addresses.append(str(address))
+    return tuple(dict.fromkeys(addresses))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "host",
+        _host,
+        "HOST",
+        "192.168.1.20",
+        "address to listen on for WebSocket connections; empty for all interfaces, the default",
+    ),
+    Option(
+        "port",
+        _whole_number(0, 65535),
+        "PORT",
+        "3016",
+        "TCP port for WebSocket connections; 0 takes any free one",
+    ),
+    Option(
+        "media_ports",
+        _port_range,
+        "FIRST-LAST",
+        "40000-45000",
+        "UDP ports of which one, the first that is free, carries all media; 0 takes any free one",
+    ),
+    Option(
+        "announce",
+        _addresses,
+        "ADDRESS",
+        "192.168.1.20",
+        "IP address that peers are told to send media to, instead of those found on this machine; "
+        "may come several times",
+        repeatable=True,
+    ),
+    Option(
+        "max_clients_per_room",
+        _whole_number(2, 1000),
+        "NUMBER",
+        "50",
+        "peers that fit into one room, the teacher included",
+    ),
+    Option(
+        "max_incoming_bitrate",
+        _whole_number(50_000, 1_000_000_000, " bit/s"),
+        "BPS",
+        "6000000",
+        "what one sender may use, in bit/s",
+    ),
+    Option(
+        "policy",
+        _one_of("classroom", "open"),
+        "NAME",
+        "classroom",
+        "classroom: only the teacher sends video; open: everybody may send and receive everything",
+    ),
+    Option(
+        "log_level",
+        _one_of("debug", "info", "warning", "error"),
+        "LEVEL",
+        "info",
+        "least severe level that is logged: debug, info, warning or error",
+    ),
+    Option(
+        "max_messages_per_second",
+        _whole_number(1, 100_000),
+        "NUMBER",
+        "300",
+        "signalling messages that one connection may send in a second",
+    ),
+    Option(
+        "max_invalid_messages",
+        _whole_number(1, 100_000),
+        "NUMBER",
+        "20",
+        "invalid signalling messages that one connection may send in ten seconds",
+    ),
+)
