@@ -1,0 +1,145 @@
+"""Runs a `DtlsEndpoint`: its arithmetic in threads, its retransmissions on the loop's timer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Final
+
+from sidecar.net.dtls import Certificate, DtlsEndpoint, DtlsRole
+from sidecar.net.errors import DtlsError
+from sidecar.net.srtp import SrtpSession
+from sidecar.ortc.parameters import DtlsFingerprint
+
+MAX_WAITING_DATAGRAMS: Final = 32
+"""More than any handshake has in flight; the rest of a flood is dropped."""
+
+
+class Handshake:
+    """One DTLS association from its first datagram to close_notify.
+
+    Datagrams that arrive before `start`, such as a ClientHello that overtakes the signalling, are
+    kept for it. The callbacks are called on the event loop, never after `close`.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        executor: Executor,
+        *,
+        send: Callable[[Sequence[bytes]], None],
+        on_keys: Callable[[SrtpSession], None],
+        on_closed: Callable[[str], None],
+    ) -> None:
+        """Prepares an association that has not started.
+
+        Args:
+            loop: Where it lives.
+            executor: Where its steps run.
+            send: Sends datagrams to the peer.
+            on_keys: Takes the keyed SRTP session, once.
+            on_closed: Takes the reason why it is over: "dtls-failed" or "dtls-closed".
+        """
+        self._loop = loop
+        self._executor = executor
+        self._send = send
+        self._on_keys = on_keys
+        self._on_closed = on_closed
+        self._endpoint: DtlsEndpoint | None = None
+        self._waiting: list[bytes] = []
+        self._timed_out = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._busy = False
+        self._keyed = False
+        self._over = False
+
+    def start(
+        self, certificate: Certificate, role: DtlsRole, fingerprints: Sequence[DtlsFingerprint]
+    ) -> None:
+        """Begins the handshake in a role, with whom the fingerprints say."""
+        self._endpoint = DtlsEndpoint(certificate, role, fingerprints)
+        if role == "client" or self._waiting:
+            self._run()
+
+    def receive(self, datagram: bytes) -> None:
+        """Takes a datagram from the peer."""
+        if self._over or len(self._waiting) >= MAX_WAITING_DATAGRAMS:
+            return
+        self._waiting.append(datagram)
+        if self._endpoint is not None:
+            self._run()
+
+    def close(self) -> None:
+        """Ends the association; close_notify goes out if there is somebody to tell."""
+        if self._over:
+            return
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._busy:
+            self._say_goodbye()
+
+    def _run(self) -> None:
+        """Takes the next step in a thread, unless one is being taken."""
+        if self._busy or self._endpoint is None:
+            return
+        self._busy = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        datagrams, self._waiting = self._waiting, []
+        timed_out, self._timed_out = self._timed_out, False
+        step = self._loop.run_in_executor(
+            self._executor, _step, self._endpoint, datagrams, timed_out
+        )
+        step.add_done_callback(self._stepped)
+
+    def _stepped(self, step: asyncio.Future[list[bytes]]) -> None:
+        endpoint = self._endpoint
+        if step.cancelled() or endpoint is None:
+            return
+        self._busy = False
+        error = step.exception()
+        if self._over:
+            self._say_goodbye()
+            return
+        if error is not None:
+            self._send(endpoint.drain())
+            if not isinstance(error, DtlsError):
+                raise error
+            self._finish("dtls-failed")
+            return
+        self._send(step.result())
+        if endpoint.srtp is not None and not self._keyed:
+            self._keyed = True
+            self._on_keys(endpoint.srtp)
+        if endpoint.closed:
+            self._finish("dtls-closed")
+        elif self._waiting:
+            self._run()
+        elif endpoint.timeout_ns is not None:
+            self._timer = self._loop.call_later(endpoint.timeout_ns / 1e9, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._timed_out = True
+        self._run()
+
+    def _say_goodbye(self) -> None:
+        """Sends close_notify and lets go of OpenSSL's state, which is large."""
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None:
+            self._send([*endpoint.drain(), *endpoint.close()])
+
+    def _finish(self, reason: str) -> None:
+        self._over = True
+        self._endpoint = None
+        self._on_closed(reason)
+
+
+def _step(endpoint: DtlsEndpoint, datagrams: list[bytes], timed_out: bool) -> list[bytes]:
+    """One step, in a thread."""
+    if timed_out and not datagrams:
+        return endpoint.handle_timeout()
+    return endpoint.step(datagrams)

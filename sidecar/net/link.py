@@ -1,0 +1,190 @@
+"""The network half of one transport: ICE-lite, DTLS and SRTP on the shared UDP port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Protocol
+
+from sidecar.net.dtls import FINGERPRINT_ALGORITHMS, Certificate, DtlsRole, is_dtls
+from sidecar.net.errors import SrtpError
+from sidecar.net.handshake import Handshake
+from sidecar.net.ice import Address, IceLite
+from sidecar.net.srtp import SrtpSession
+from sidecar.ortc.parameters import DtlsParameters, IceCandidate, IceParameters
+from sidecar.rtp.packet import is_rtcp
+from sidecar.sfu import SfuError
+
+if TYPE_CHECKING:
+    from sidecar.sfu import WebRtcTransport
+
+logger = logging.getLogger(__name__)
+
+_FIRST_RTP_BYTE = 128
+_LAST_RTP_BYTE = 191
+
+
+class Port(Protocol):
+    """What a link needs of the UDP port that it shares with all others."""
+
+    certificate: Certificate
+
+    def send(self, datagram: bytes, address: Address) -> None:
+        """Sends a datagram, or drops it."""
+
+    def new_credentials(self, link: MediaLink) -> IceParameters:
+        """Makes ICE credentials by which datagrams for the link are recognised."""
+        ...
+
+    def forget_username(self, username_fragment: str) -> None:
+        """Stops recognising checks for these credentials."""
+
+    def retire(self, link: MediaLink) -> None:
+        """Stops recognising anything for the link."""
+
+    def wake(self) -> None:
+        """Has the worker called soon."""
+
+    def now_ns(self) -> int:
+        """The time (monotonic)."""
+        ...
+
+
+class MediaLink:
+    """Carries one transport's packets.
+
+    Attributes:
+        transport: The media half.
+        ice: The ICE state, which the port drives.
+        ice_candidates: Where the port can be reached, best first.
+        undecryptable: SRTP and SRTCP packets that failed authentication or the replay check.
+    """
+
+    def __init__(
+        self,
+        port: Port,
+        transport: WebRtcTransport,
+        ice_candidates: Sequence[IceCandidate],
+        loop: asyncio.AbstractEventLoop,
+        executor: Executor,
+    ) -> None:
+        self.transport = transport
+        self.ice_candidates = ice_candidates
+        self.undecryptable = 0
+        self._port = port
+        self._srtp: SrtpSession | None = None
+        self._closed = False
+        self.ice = IceLite(port.new_credentials(self))
+        self._handshake = Handshake(
+            loop,
+            executor,
+            send=self._send_plain,
+            on_keys=self._on_keys,
+            on_closed=transport.link_closed,
+        )
+        self._client_start: DtlsParameters | None = None
+
+    @property
+    def ice_parameters(self) -> IceParameters:
+        """The local ICE credentials."""
+        return self.ice.parameters
+
+    @property
+    def dtls_parameters(self) -> DtlsParameters:
+        """Our fingerprints; we take the role that the peer leaves us."""
+        return DtlsParameters(fingerprints=tuple(self._port.certificate.fingerprints), role="auto")
+
+    def connect(self, dtls_parameters: DtlsParameters) -> None:
+        """Takes the peer's DTLS parameters; the handshake starts as soon as ICE has an address.
+
+        Raises:
+            SfuError: None of the fingerprints can be checked.
+        """
+        known = any(
+            each.algorithm.lower() in FINGERPRINT_ALGORITHMS
+            for each in dtls_parameters.fingerprints
+        )
+        if not known:
+            raise SfuError("No usable DTLS fingerprint", "invalid-dtls-parameters")
+        if dtls_parameters.role == "client":
+            self._start("server", dtls_parameters)
+        elif self.ice.selected is not None:
+            self._start("client", dtls_parameters)
+        else:
+            self._client_start = dtls_parameters
+
+    def restart_ice(self) -> IceParameters:
+        """Makes new ICE credentials; the old ones end with the first check that uses the new."""
+        parameters = self._port.new_credentials(self)
+        retired = self.ice.restart(parameters)
+        if retired is not None:
+            self._port.forget_username(retired)
+        return parameters
+
+    def ice_validated(self) -> None:
+        """The port tells: there is an address to send to."""
+        if self._client_start is not None:
+            dtls_parameters, self._client_start = self._client_start, None
+            self._start("client", dtls_parameters)
+
+    def receive(self, datagram: bytes, now_ns: int) -> None:
+        """Takes a datagram other than STUN from one of the peer's addresses (RFC 7983)."""
+        if _FIRST_RTP_BYTE <= datagram[0] <= _LAST_RTP_BYTE:
+            if self._srtp is not None:
+                self._receive_srtp(self._srtp, datagram, now_ns)
+        elif is_dtls(datagram):
+            self._handshake.receive(datagram)
+
+    def send(self, rtp: Sequence[bytes], rtcp: Sequence[bytes]) -> None:
+        """Protects packets and sends them to the nominated address."""
+        srtp, address = self._srtp, self.ice.selected
+        if srtp is None or address is None:
+            return
+        send = self._port.send
+        try:
+            for packet in rtp:
+                send(srtp.protect_rtp(packet), address)
+            for packet in rtcp:
+                send(srtp.protect_rtcp(packet), address)
+        except SrtpError as error:
+            # libsrtp refuses when a key is used up: going on would fail with each packet.
+            logger.warning("transport %s: cannot protect: %s", self.transport.id, error)
+            self.fail("srtp-failed")
+
+    def fail(self, reason: str) -> None:
+        """Gives the peer up."""
+        self.transport.link_closed(reason)
+
+    def close(self) -> None:
+        """Says goodbye and is recognised no more."""
+        if self._closed:
+            return
+        self._closed = True
+        self._handshake.close()
+        self._srtp = None
+        self._port.retire(self)
+
+    def _start(self, role: DtlsRole, dtls_parameters: DtlsParameters) -> None:
+        self._handshake.start(self._port.certificate, role, dtls_parameters.fingerprints)
+
+    def _receive_srtp(self, srtp: SrtpSession, datagram: bytes, now_ns: int) -> None:
+        try:
+            if is_rtcp(datagram):
+                self.transport.receive_rtcp(srtp.unprotect_rtcp(datagram), now_ns)
+            else:
+                self.transport.receive_rtp(srtp.unprotect_rtp(datagram), now_ns)
+        except SrtpError:
+            self.undecryptable += 1
+
+    def _on_keys(self, srtp: SrtpSession) -> None:
+        self._srtp = srtp
+        self.transport.link_connected(self._port.now_ns())
+        self._port.wake()
+
+    def _send_plain(self, datagrams: Sequence[bytes]) -> None:
+        address = self.ice.selected
+        if address is not None:
+            for datagram in datagrams:
+                self._port.send(datagram, address)

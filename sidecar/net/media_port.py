@@ -1,0 +1,271 @@
+"""The one UDP port that all peers share, and the event loop's side of the `Worker`."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from sidecar.net.addresses import AddressBook
+from sidecar.net.dtls import Certificate
+from sidecar.net.ice import Address, generate_ice_parameters
+from sidecar.net.link import MediaLink
+from sidecar.net.platform import configure_media_socket
+from sidecar.net.stun import is_stun, parse_binding_request
+from sidecar.ortc.parameters import IceParameters
+
+if TYPE_CHECKING:
+    from sidecar.sfu import WebRtcTransport, Worker
+
+logger = logging.getLogger(__name__)
+
+MAX_DATAGRAM_BYTES: Final = 2048
+MAX_DATAGRAMS_PER_WAKE_UP: Final = 256
+"""What is drained before anything is sent on: bounds the latency of the first packet."""
+
+CONSENT_CHECK_INTERVAL_S: Final = 1.0
+HANDSHAKE_THREADS: Final = 2
+
+MIN_TIMER_NS: Final = 1_000_000
+"""Timers finer than this would be late anyway, and could spin."""
+
+_FAR_FUTURE_NS: Final = 1 << 61
+"""The worker's "never" lies beyond."""
+
+_TAKEN_ERRORS: Final = frozenset({errno.EADDRINUSE, errno.EACCES})
+"""Windows answers EACCES for a port that another program holds exclusively."""
+
+
+class NoFreePortError(OSError):
+    """No port of the configured range could be bound."""
+
+
+def open_media_socket(host: str, first_port: int, last_port: int) -> socket.socket:
+    """Binds the media port: the first free one of a range.
+
+    Args:
+        host: The address to bind to; empty for all IPv4 interfaces.
+        first_port: 0 for any free port.
+        last_port: Inclusive.
+
+    Raises:
+        NoFreePortError: All are taken.
+        OSError: The address is not one of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in range(first_port, last_port + 1):
+        media_socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            media_socket.bind((host, port))
+        except OSError as error:
+            media_socket.close()
+            if error.errno not in _TAKEN_ERRORS:
+                raise
+            continue
+        configure_media_socket(media_socket)
+        return media_socket
+    raise NoFreePortError(f"no free UDP port between {first_port} and {last_port}")
+
+
+class MediaPort:
+    """Receives, sorts by peer, hands on; sends; keeps the worker's time.
+
+    Implements `sidecar.sfu.Network` for the worker and `sidecar.net.link.Port` for the links.
+
+    Attributes:
+        certificate: Of this process.
+        address_book: What is announced to peers.
+        unknown_datagrams: Received from nobody we know.
+        dropped_datagrams: Not sent because the system would not take them.
+    """
+
+    def __init__(
+        self,
+        media_socket: socket.socket,
+        address_book: AddressBook,
+        certificate: Certificate,
+        *,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Wraps a bound socket. `start` begins to receive.
+
+        Args:
+            media_socket: As `open_media_socket` makes it.
+            address_book: What to announce.
+            certificate: For DTLS.
+            clock: The time in nanoseconds (monotonic).
+        """
+        self.certificate = certificate
+        self.address_book = address_book
+        self.unknown_datagrams = 0
+        self.dropped_datagrams = 0
+        self._socket = media_socket
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._executor = ThreadPoolExecutor(HANDSHAKE_THREADS, thread_name_prefix="dtls")
+        self._worker: Worker | None = None
+        self._links: dict[MediaLink, None] = {}
+        self._link_by_address: dict[Address, MediaLink] = {}
+        self._link_by_username: dict[str, MediaLink] = {}
+        self._wake_up: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._consent_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def port(self) -> int:
+        """The UDP port."""
+        number: int = self._socket.getsockname()[1]
+        return number
+
+    def start(self, worker: Worker) -> None:
+        """Begins to receive for a worker."""
+        self._worker = worker
+        self._loop.add_reader(self._socket.fileno(), self._on_readable)
+
+    def close(self) -> None:
+        """Stops receiving; what was sent before still goes out."""
+        for handle in (self._wake_up, self._timer, self._consent_timer):
+            if handle is not None:
+                handle.cancel()
+        self._loop.remove_reader(self._socket.fileno())
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._socket.close()
+
+    # sidecar.sfu.Network
+
+    def open_link(self, transport: WebRtcTransport, local_address: str | None) -> MediaLink:
+        """Makes the network half of a new transport."""
+        candidates = self.address_book.candidates(self.port, local_address, self._clock())
+        link = MediaLink(self, transport, candidates, self._loop, self._executor)
+        self._links[link] = None
+        if self._consent_timer is None:
+            self._schedule_consent_check()
+        return link
+
+    def wake(self) -> None:
+        """Has the worker called in the loop's next round."""
+        if self._wake_up is None:
+            self._wake_up = self._loop.call_soon(self._on_wake_up)
+
+    # sidecar.net.link.Port
+
+    def send(self, datagram: bytes, address: Address) -> None:
+        """Sends a datagram; one that the system does not take is lost, as on any network."""
+        try:
+            self._socket.sendto(datagram, address)
+        except OSError:
+            self.dropped_datagrams += 1
+
+    def new_credentials(self, link: MediaLink) -> IceParameters:
+        """Makes ICE credentials by which checks for the link are recognised."""
+        parameters = generate_ice_parameters(secrets.choice)
+        self._link_by_username[parameters.username_fragment] = link
+        return parameters
+
+    def forget_username(self, username_fragment: str) -> None:
+        """Stops recognising checks for credentials that are void."""
+        self._link_by_username.pop(username_fragment, None)
+
+    def retire(self, link: MediaLink) -> None:
+        """Forgets a link's credentials and addresses."""
+        self._links.pop(link, None)
+        for username in link.ice.username_fragments:
+            self.forget_username(username)
+        for address in link.ice.valid_addresses:
+            if self._link_by_address.get(address) is link:
+                del self._link_by_address[address]
+
+    def now_ns(self) -> int:
+        """The time (monotonic)."""
+        return self._clock()
+
+    # The event loop's callbacks.
+
+    def _on_readable(self) -> None:
+        """Drains the socket, then has everything sent on at once."""
+        now_ns = self._clock()
+        receive = self._socket.recvfrom
+        for _ in range(MAX_DATAGRAMS_PER_WAKE_UP):
+            try:
+                datagram, address = receive(MAX_DATAGRAM_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                continue  # Windows reports an earlier datagram's ICMP error here
+            if datagram:
+                self._dispatch(datagram, address, now_ns)
+        self._process(now_ns)
+
+    def _dispatch(self, datagram: bytes, address: Address, now_ns: int) -> None:
+        if is_stun(datagram):
+            self._on_stun(datagram, address, now_ns)
+            return
+        link = self._link_by_address.get(address)
+        if link is None:
+            self.unknown_datagrams += 1
+        else:
+            link.receive(datagram, now_ns)
+
+    def _on_stun(self, datagram: bytes, address: Address, now_ns: int) -> None:
+        request = parse_binding_request(datagram)
+        link = (
+            self._link_by_username.get(request.local_username_fragment)
+            if request is not None
+            else None
+        )
+        outcome = link.ice.check(request, address, now_ns) if link and request else None
+        if link is None or outcome is None:
+            self.unknown_datagrams += 1
+            return
+        self.send(outcome.response, address)
+        if outcome.retired_username is not None:
+            self.forget_username(outcome.retired_username)
+        for forgotten in outcome.forgotten:
+            self._link_by_address.pop(forgotten, None)
+        if outcome.validated:
+            self._link_by_address[address] = link
+            link.ice_validated()
+
+    def _on_wake_up(self) -> None:
+        self._wake_up = None
+        self._process(self._clock())
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._process(self._clock())
+
+    def _process(self, now_ns: int) -> None:
+        worker = self._worker
+        if worker is None:
+            return
+        worker.process(now_ns)
+        self._arm(worker.next_timeout_ns, now_ns)
+
+    def _arm(self, timeout_ns: int, now_ns: int) -> None:
+        """Sets the timer, unless one that is early enough is set. Too early does no harm."""
+        if timeout_ns >= _FAR_FUTURE_NS:
+            return
+        when_s = self._loop.time() + max(timeout_ns - now_ns, MIN_TIMER_NS) / 1e9
+        if self._timer is not None:
+            if self._timer.when() <= when_s:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when_s, self._on_timer)
+
+    def _schedule_consent_check(self) -> None:
+        self._consent_timer = self._loop.call_later(CONSENT_CHECK_INTERVAL_S, self._check_consent)
+
+    def _check_consent(self) -> None:
+        now_ns = self._clock()
+        for link in [each for each in self._links if each.ice.has_expired(now_ns)]:
+            logger.info("transport %s: no ICE check for 30 s", link.transport.id)
+            link.fail("ice-timeout")
+        self._consent_timer = None
+        if self._links:
+            self._schedule_consent_check()

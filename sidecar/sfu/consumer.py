@@ -1,0 +1,145 @@
+"""A stream that the SFU sends to a peer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sidecar.ortc.parameters import MediaKind, RtpParameters
+from sidecar.sfu.outgoing import Batch, OutgoingStream
+from sidecar.sfu.stats import ConsumerStats
+
+if TYPE_CHECKING:
+    from sidecar.sfu.producer import Producer
+    from sidecar.sfu.transport import WebRtcTransport
+
+
+class Consumer:
+    """A producer's stream on its way to one receiver. It starts paused.
+
+    Attributes:
+        id: Unique.
+        producer: What feeds it.
+        rtp_parameters: What the peer gets.
+        transport: Where it goes out.
+        stream: The RTP side of it.
+        paused: By its owner.
+        closed: For good.
+        live: Packets go through: neither side is paused and the transport is connected.
+        on_closed: Called once if it ends because its producer does.
+    """
+
+    def __init__(
+        self,
+        consumer_id: str,
+        producer: Producer,
+        rtp_parameters: RtpParameters,
+        stream: OutgoingStream,
+        transport: WebRtcTransport,
+    ) -> None:
+        self.id = consumer_id
+        self.producer = producer
+        self.rtp_parameters = rtp_parameters
+        self.transport = transport
+        self.stream = stream
+        self.paused = True
+        self.closed = False
+        self.live = False
+        self.on_closed: Callable[[], None] | None = None
+        self._key_frame_requests = 0
+
+    @property
+    def kind(self) -> MediaKind:
+        """Audio or video."""
+        return self.producer.kind
+
+    @property
+    def producer_id(self) -> str:
+        """The id of what feeds it."""
+        return self.producer.id
+
+    def pause(self) -> None:
+        """Stops sending."""
+        if not self.paused:
+            self.paused = True
+            self.producer.refresh_live()
+
+    def resume(self) -> None:
+        """Starts or goes on; video with the next key frame, which is asked for."""
+        if self.paused and not self.closed:
+            self.paused = False
+            self.producer.refresh_live()
+
+    def close(self) -> None:
+        """Ends it; the peer is told by RTCP BYE."""
+        if self.closed:
+            return
+        self.closed = True
+        self.live = False
+        self.transport.forget_consumer(self)
+        self.producer.remove_consumer(self)
+
+    def producer_closed(self) -> None:
+        """Ends it because its producer has ended."""
+        self.close()
+        if self.on_closed is not None:
+            self.on_closed()
+
+    def stats(self) -> ConsumerStats:
+        """What is known of the stream now."""
+        stream = self.stream
+        report = stream.report
+        round_trip_ns = stream.round_trip_ns
+        return ConsumerStats(
+            consumer_id=self.id,
+            producer_id=self.producer.id,
+            kind=self.kind,
+            bitrate_bps=stream.rate.bits_per_second(self.transport.now_ns),
+            packets=stream.packets,
+            bytes=stream.bytes,
+            packets_lost=report.packets_lost if report is not None else None,
+            fraction_lost=report.fraction_lost / 256 if report is not None else 0.0,
+            jitter_ms=(
+                report.jitter * 1000 / self.rtp_parameters.codecs[0].clock_rate
+                if report is not None
+                else 0.0
+            ),
+            round_trip_ms=round_trip_ns / 1e6 if round_trip_ns is not None else None,
+            nacked_packets=stream.nacked_packets,
+            retransmitted_packets=stream.retransmitted_packets,
+            key_frame_requests=self._key_frame_requests,
+            key_frames=stream.key_frames,
+            paused=self.paused,
+        )
+
+    def refresh_live(self) -> bool:
+        """Works out whether packets go through, and starts anew where they do again."""
+        live = not (self.paused or self.producer.paused or self.closed) and self.transport.connected
+        if live and not self.live:
+            self.start_anew()
+        self.live = live
+        return live
+
+    def start_anew(self) -> None:
+        """Waits for a key frame, whatever went out before."""
+        self.stream.restart()
+        self.producer.request_key_frame()
+
+    def forward(self, batch: Batch, now_ns: int) -> None:
+        """Sends a batch of the producer's packets."""
+        started = self.stream.synchronised
+        self.stream.forward(batch, now_ns, self.transport.outgoing_rtp)
+        if not started and self.stream.synchronised:
+            self.transport.report_soon()
+
+    def retransmit(self, lost: tuple[int, ...], now_ns: int) -> None:
+        """Answers a Generic NACK."""
+        if self.live:
+            self.stream.retransmit(lost, now_ns, self.transport.outgoing_rtp)
+            self.transport.touch()
+
+    def key_frame_requested(self) -> None:
+        """Answers a PLI or FIR: the producer is asked."""
+        self._key_frame_requests += 1
+        if self.live:
+            self.producer.request_key_frame()

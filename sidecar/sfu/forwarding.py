@@ -1,0 +1,134 @@
+"""From a producer's packet to what all of its consumers get: done once per incoming packet.
+
+The router's payload types and header-extension ids are the same for every consumer, so only the
+sequence number, the timestamp and the SSRC are left to each of them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sidecar.ortc import RtpMapping
+from sidecar.rtp.header_extensions import (
+    ONE_BYTE_PROFILE,
+    build_extension_block,
+    encode_abs_send_time,
+)
+from sidecar.rtp.packet import RtpPacket
+
+_VERSION_AND_EXTENSION: Final = 0x9000
+"""First 16 bits of an RTP header: version 2, no padding, an extension, no CSRC."""
+
+_ABS_SEND_TIME_BYTES: Final = 3
+_ONE_BYTE_VALUE_OFFSET: Final = 5
+_TWO_BYTE_VALUE_OFFSET: Final = 6
+"""Where the value of the first element lies in an extension block."""
+
+_ONE_BYTE_PREFIX: Final = ONE_BYTE_PROFILE.to_bytes(2, "big")
+
+
+class ForwardedPacket:
+    """A packet as its consumers get it, but for sequence number, timestamp and SSRC.
+
+    Attributes:
+        first_word: The first 16 bits of the header: version, extension, marker, payload type.
+        ext_seq: The producer's extended sequence number.
+        timestamp: The producer's RTP timestamp (32 bits).
+        tail: Everything behind the 12 fixed header bytes: extension block and payload.
+        payload_offset: Where the payload starts in `tail`.
+        is_key_frame: A decoder can start here (always true of audio).
+    """
+
+    __slots__ = ("ext_seq", "first_word", "is_key_frame", "payload_offset", "tail", "timestamp")
+
+    def __init__(
+        self,
+        first_word: int,
+        ext_seq: int,
+        timestamp: int,
+        tail: bytes,
+        payload_offset: int,
+        is_key_frame: bool,
+    ) -> None:
+        self.first_word = first_word
+        self.ext_seq = ext_seq
+        self.timestamp = timestamp
+        self.tail = tail
+        self.payload_offset = payload_offset
+        self.is_key_frame = is_key_frame
+
+    def tail_sent_at(self, now_ns: int) -> tuple[bytes, bytes]:
+        """The extension block, with abs-send-time for sending again, and the payload."""
+        tail = self.tail
+        one_byte = tail[:2] == _ONE_BYTE_PREFIX
+        start = _ONE_BYTE_VALUE_OFFSET if one_byte else _TWO_BYTE_VALUE_OFFSET
+        end = start + _ABS_SEND_TIME_BYTES
+        extensions = tail[:start] + encode_abs_send_time(now_ns) + tail[end : self.payload_offset]
+        return extensions, tail[self.payload_offset :]
+
+
+class PacketTranslator:
+    """Turns one producer's packets into `ForwardedPacket`s.
+
+    MID, RID and transport-cc stay behind: they mean something between the sender and us only.
+    Padding stays behind as well; a packet of nothing but padding goes on as an empty one, so that
+    the sequence has no hole that a receiver would ask for.
+    """
+
+    __slots__ = ("_abs_send_time_id", "_extension_ids", "_payload_types")
+
+    def __init__(
+        self, mapping: RtpMapping, *, abs_send_time_id: int, hop_by_hop_ids: frozenset[int]
+    ) -> None:
+        """Prepares the translation.
+
+        Args:
+            mapping: From the producer's payload types and extension ids to the router's.
+            abs_send_time_id: The router's id of abs-send-time, which is always written anew.
+            hop_by_hop_ids: The router's ids of what stays behind.
+        """
+        self._payload_types = mapping.codecs
+        self._abs_send_time_id = abs_send_time_id
+        left_behind = hop_by_hop_ids | {abs_send_time_id}
+        self._extension_ids = {
+            producer_id: router_id
+            for producer_id, router_id in mapping.header_extensions.items()
+            if router_id not in left_behind
+        }
+
+    def translate(
+        self,
+        packet: RtpPacket,
+        elements: list[tuple[int, bytes]],
+        ext_seq: int,
+        is_key_frame: bool,
+        now_ns: int,
+    ) -> ForwardedPacket:
+        """Makes the packet that goes to every consumer.
+
+        Args:
+            packet: The packet; its payload type is one of the mapping's.
+            elements: Its header extension elements.
+            ext_seq: Its extended sequence number.
+            is_key_frame: Whether a decoder can start with it.
+            now_ns: When it is sent on.
+        """
+        outgoing = [(self._abs_send_time_id, encode_abs_send_time(now_ns))]
+        ids = self._extension_ids
+        for identifier, value in elements:
+            if identifier in ids:
+                outgoing.append((ids[identifier], value))
+        block = build_extension_block(outgoing)
+        first_word = (
+            _VERSION_AND_EXTENSION
+            | (0x80 if packet.marker else 0)
+            | self._payload_types[packet.payload_type]
+        )
+        return ForwardedPacket(
+            first_word,
+            ext_seq,
+            packet.timestamp,
+            block + packet.data[packet.payload_start : packet.payload_end],
+            len(block),
+            is_key_frame,
+        )

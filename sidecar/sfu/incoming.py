@@ -1,0 +1,211 @@
+"""One RTP stream that arrives from a producer, with the stream that repairs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from sidecar.engine.key_frame_requester import KeyFrameRequester
+from sidecar.engine.nack_generator import NackGenerator
+from sidecar.engine.rate_counter import RateCounter
+from sidecar.engine.receive_statistics import ReceiveStatistics
+from sidecar.engine.retransmission_buffer import RetransmissionBuffer
+from sidecar.engine.rtx import decapsulate
+from sidecar.engine.sequence_unwrapper import SequenceUnwrapper
+from sidecar.ortc import RtpMapping
+from sidecar.ortc.parameters import RtpCodecParameters, RtpParameters
+from sidecar.rtp import h264, vp8
+from sidecar.rtp.packet import RtpPacket
+from sidecar.rtp.rtcp import (
+    FirEntry,
+    FullIntraRequest,
+    GenericNack,
+    PictureLossIndication,
+    RtcpPacket,
+)
+from sidecar.sfu.forwarding import ForwardedPacket, PacketTranslator
+
+KeyFrameInspector = Callable[[bytes, int, int], bool]
+"""Whether a decoder can start with the payload at data[start:end]."""
+
+RETRANSMISSION_PACKETS: Final = 1024
+"""About 1.6 s at 6 Mbit/s."""
+
+RETRANSMISSION_AGE_NS: Final = 2_000_000_000
+"""A receiver has given up on whatever is older."""
+
+_KEY_FRAME_INSPECTORS: Final[dict[str, KeyFrameInspector]] = {
+    "video/h264": h264.starts_key_frame,
+    "video/vp8": vp8.starts_key_frame,
+}
+
+
+def _always_starts(_data: bytes, _start: int, _end: int) -> bool:
+    return True
+
+
+class IncomingStream:
+    """Receives a producer's packets: repairs, counts, inspects and translates them.
+
+    Attributes:
+        ssrc: The stream's SSRC, None until the first packet tells it.
+        rtx_ssrc: The SSRC of its retransmissions, None without RTX or until known.
+        clock_rate: Of its RTP timestamps, in Hz.
+        understands_remb: The sender limits its bitrate when told to by REMB.
+        statistics: Loss and jitter.
+        buffer: The latest packets, for consumers that ask for them again.
+        rate: What arrives, retransmissions included.
+        key_frames: Key frames that have started.
+        nacked_packets: Packets that were asked for again, counted once per request.
+        key_frame_requests: PLIs or FIRs sent.
+        restarts: How often the sender began a new sequence under the same SSRC.
+    """
+
+    def __init__(
+        self, parameters: RtpParameters, mapping: RtpMapping, translator: PacketTranslator
+    ) -> None:
+        encoding = parameters.encodings[0]
+        media = [codec for codec in parameters.codecs if not _is_rtx(codec)]
+        codec = media[0]
+        feedback = {(each.type, each.parameter) for each in codec.rtcp_feedback}
+        self.ssrc = encoding.ssrc
+        self.rtx_ssrc = encoding.rtx.ssrc if encoding.rtx is not None else None
+        self.clock_rate = codec.clock_rate
+        self.understands_remb = ("goog-remb", "") in feedback
+        self.statistics = ReceiveStatistics(codec.clock_rate)
+        self.buffer = RetransmissionBuffer[ForwardedPacket](
+            RETRANSMISSION_PACKETS, RETRANSMISSION_AGE_NS
+        )
+        self.rate = RateCounter()
+        self.key_frames = 0
+        self.nacked_packets = 0
+        self.key_frame_requests = 0
+        self.restarts = 0
+        self._translator = translator
+        self._unwrapper = SequenceUnwrapper()
+        self._nack = NackGenerator() if ("nack", "") in feedback else None
+        self._key_frame_requester = KeyFrameRequester()
+        self._prefers_pli = ("nack", "pli") in feedback or ("ccm", "fir") not in feedback
+        self._fir_sequence = 0
+        self._inspectors = {
+            each.payload_type: _KEY_FRAME_INSPECTORS.get(each.mime_type.lower(), _always_starts)
+            for each in media
+            if each.payload_type in mapping.codecs
+        }
+        self._repaired_payload_types = {
+            each.payload_type: int(each.parameters["apt"] or 0)
+            for each in parameters.codecs
+            if _is_rtx(each) and each.payload_type in mapping.codecs
+        }
+        self._is_video = codec.mime_type.lower().startswith("video/")
+
+    def accepts(self, payload_type: int) -> bool:
+        """Whether a packet with this payload type belongs to the stream or its repair."""
+        return self.is_media(payload_type) or payload_type in self._repaired_payload_types
+
+    def is_media(self, payload_type: int) -> bool:
+        """Whether this payload type is the stream's own, not that of its retransmissions."""
+        return payload_type in self._inspectors
+
+    @property
+    def next_timeout_ns(self) -> int | None:
+        """When `poll` has something to do even if nothing arrives."""
+        timeouts = [self._key_frame_requester.next_timeout_ns]
+        if self._nack is not None:
+            timeouts.append(self._nack.next_timeout_ns)
+        return min((timeout for timeout in timeouts if timeout is not None), default=None)
+
+    def receive(
+        self, packet: RtpPacket, elements: list[tuple[int, bytes]], now_ns: int
+    ) -> ForwardedPacket | None:
+        """Takes one packet of the stream or of its retransmissions.
+
+        Returns:
+            What consumers are to get; None for duplicates, probes and unknown payload types.
+
+        Raises:
+            RtpError: A retransmission without content.
+        """
+        size_bytes = len(packet.data)
+        self.rate.add(size_bytes, now_ns)
+        recovered = packet.payload_type in self._repaired_payload_types
+        if recovered:
+            if packet.is_padding_only:
+                return None  # a bandwidth probe
+            repaired = self._repaired_payload_types[packet.payload_type]
+            packet = decapsulate(packet, repaired, self.ssrc or 0)
+        inspect = self._inspectors.get(packet.payload_type)
+        if inspect is None:
+            return None
+        ext_seq = self._admit(packet, size_bytes, now_ns, recovered)
+        if ext_seq is None:
+            return None
+        if self._nack is not None:
+            self._nack.on_packet(ext_seq, now_ns, recovered=recovered)
+        is_key_frame = inspect(packet.data, packet.payload_start, packet.payload_end)
+        if is_key_frame and self._is_video:
+            self._on_key_frame(ext_seq, now_ns)
+        forwarded = self._translator.translate(packet, elements, ext_seq, is_key_frame, now_ns)
+        self.buffer.store(ext_seq, forwarded, now_ns)
+        return forwarded
+
+    def request_key_frame(self, now_ns: int) -> None:
+        """Wants a key frame; `poll` says when to ask the sender for it."""
+        if self._is_video:
+            self._key_frame_requester.request(now_ns)
+
+    def poll(self, now_ns: int, sender_ssrc: int) -> list[RtcpPacket]:
+        """The feedback due now.
+
+        Args:
+            now_ns: The time.
+            sender_ssrc: Our SSRC in feedback messages.
+        """
+        if self.ssrc is None:
+            return []
+        feedback: list[RtcpPacket] = []
+        if self._nack is not None:
+            lost = self._nack.poll(now_ns)
+            if lost:
+                self.nacked_packets += len(lost)
+                sequence_numbers = tuple(ext_seq & 0xFFFF for ext_seq in lost)
+                feedback.append(GenericNack(sender_ssrc, self.ssrc, sequence_numbers))
+            if self._nack.take_key_frame_needed():
+                self.request_key_frame(now_ns)
+        if self._key_frame_requester.poll(now_ns):
+            self.key_frame_requests += 1
+            feedback.append(self._key_frame_request(sender_ssrc, self.ssrc))
+        return feedback
+
+    def _admit(
+        self, packet: RtpPacket, size_bytes: int, now_ns: int, recovered: bool
+    ) -> int | None:
+        """Numbers and counts a packet; None if it is not to be forwarded."""
+        ext_seq = self._unwrapper.unwrap(packet.sequence_number)
+        statistics = self.statistics
+        if statistics.on_packet(ext_seq, packet.timestamp, size_bytes, now_ns, recovered=recovered):
+            return ext_seq
+        if not statistics.take_restart():
+            return None
+        # The sender has begun a new sequence. Its numbers lie so far above the old ones that
+        # nothing of the old one is asked for any more.
+        ext_seq = self._unwrapper.restart(packet.sequence_number)
+        statistics.on_packet(ext_seq, packet.timestamp, size_bytes, now_ns)
+        self.restarts += 1
+        return ext_seq
+
+    def _on_key_frame(self, ext_seq: int, now_ns: int) -> None:
+        self.key_frames += 1
+        self._key_frame_requester.on_key_frame(now_ns)
+        if self._nack is not None:
+            self._nack.on_key_frame(ext_seq)
+
+    def _key_frame_request(self, sender_ssrc: int, media_ssrc: int) -> RtcpPacket:
+        if self._prefers_pli:
+            return PictureLossIndication(sender_ssrc, media_ssrc)
+        self._fir_sequence = (self._fir_sequence + 1) & 0xFF
+        return FullIntraRequest(sender_ssrc, (FirEntry(media_ssrc, self._fir_sequence),))
+
+
+def _is_rtx(codec: RtpCodecParameters) -> bool:
+    return codec.mime_type.lower().endswith("/rtx")

@@ -1,0 +1,59 @@
+"""What the media layer needs from the network layer, which lies outside of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from sidecar.ortc.parameters import DtlsParameters, IceCandidate, IceParameters
+
+if TYPE_CHECKING:
+    from sidecar.sfu.transport import WebRtcTransport
+
+
+class Link(Protocol):
+    """The network half of one transport: ICE, DTLS and SRTP on the shared UDP port."""
+
+    @property
+    def ice_parameters(self) -> IceParameters:
+        """The local ICE credentials."""
+        ...
+
+    @property
+    def ice_candidates(self) -> Sequence[IceCandidate]:
+        """Where the port can be reached, best first."""
+        ...
+
+    @property
+    def dtls_parameters(self) -> DtlsParameters:
+        """The local certificate's fingerprints."""
+        ...
+
+    def connect(self, dtls_parameters: DtlsParameters) -> None:
+        """Takes the peer's DTLS role and fingerprints: the handshake may start."""
+
+    def restart_ice(self) -> IceParameters:
+        """Makes new ICE credentials."""
+        ...
+
+    def send(self, rtp: Sequence[bytes], rtcp: Sequence[bytes]) -> None:
+        """Protects packets and sends them."""
+
+    def close(self) -> None:
+        """Says goodbye to the peer and forgets it."""
+
+
+class Network(Protocol):
+    """The UDP port and the event loop around a `Worker`."""
+
+    def open_link(self, transport: WebRtcTransport, local_address: str | None) -> Link:
+        """Makes the network half of a new transport.
+
+        Args:
+            transport: The media half, which is handed what arrives.
+            local_address: Our own address as its peer knows it, to be offered first.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Asks for a call of `Worker.process` soon: a time-out has moved, or output waits."""

@@ -1,0 +1,245 @@
+"""One RTP stream that goes to a consumer, with its retransmissions."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from sidecar.engine.ntp import middle_32_bits
+from sidecar.engine.rate_counter import RateCounter
+from sidecar.engine.retransmission_buffer import RetransmissionBuffer
+from sidecar.engine.retransmission_throttle import RetransmissionThrottle
+from sidecar.engine.round_trip import RttEstimator
+from sidecar.engine.rtx import encapsulate
+from sidecar.engine.sender_report_mapper import SenderReportMapper
+from sidecar.engine.sequence_rewriter import SequenceRewriter
+from sidecar.ortc.parameters import RtpParameters
+from sidecar.rtp.rtcp import ReportBlock, SenderReport
+from sidecar.sfu.forwarding import ForwardedPacket
+
+_HEADER: Final = struct.Struct("!HHII")
+_HEADER_BYTES: Final = 12
+
+
+class Batch:
+    """The packets of one producer that arrived together, and what is the same for all consumers.
+
+    Attributes:
+        packets: In the order of arrival.
+        lowest_seq: The lowest extended sequence number among them.
+        latest: The packet with the highest one.
+        size_bytes: The sum of their sizes as sent.
+        key_frames: How many of them start a key frame.
+    """
+
+    __slots__ = ("key_frames", "latest", "lowest_seq", "packets", "size_bytes")
+
+    def __init__(self, packets: list[ForwardedPacket]) -> None:
+        self.packets = packets
+        self.lowest_seq = min(packet.ext_seq for packet in packets)
+        self.latest = max(packets, key=_ext_seq)
+        self.size_bytes = sum(len(packet.tail) + _HEADER_BYTES for packet in packets)
+        self.key_frames = sum(packet.is_key_frame for packet in packets)
+
+
+class OutgoingSequence(NamedTuple):
+    """Where the numbers of a new stream start: random (RFC 3550 section 5.1)."""
+
+    sequence_number: int
+    timestamp: int
+    rtx_sequence_number: int
+
+
+class OutgoingStream:
+    """Sends one producer's packets to one receiver under numbers of their own.
+
+    Attributes:
+        ssrc: The stream's SSRC.
+        rtx_ssrc: The SSRC of retransmissions, None where they go out plain.
+        rate: What is sent, retransmissions excluded.
+        packets: Sent, retransmissions excluded.
+        bytes: Their size, headers included.
+        key_frames: Sent.
+        nacked_packets: Asked for again by the receiver.
+        retransmitted_packets: Sent again.
+        report: The receiver's latest report on the stream.
+    """
+
+    def __init__(
+        self,
+        parameters: RtpParameters,
+        source: RetransmissionBuffer[ForwardedPacket],
+        start: OutgoingSequence,
+    ) -> None:
+        """Sets the stream up.
+
+        Args:
+            parameters: The consumer's.
+            source: The producer's latest packets.
+            start: Where the numbers start.
+        """
+        encoding = parameters.encodings[0]
+        codec = parameters.codecs[0]
+        self.ssrc = encoding.ssrc or 0
+        self.rtx_ssrc = encoding.rtx.ssrc if encoding.rtx is not None else None
+        self.rate = RateCounter()
+        self.packets = 0
+        self.bytes = 0
+        self.key_frames = 0
+        self.nacked_packets = 0
+        self.retransmitted_packets = 0
+        self.report: ReportBlock | None = None
+        self._round_trip = RttEstimator()
+        self._payload_octets = 0
+        self._rtx_payload_type = next(
+            (each.payload_type for each in parameters.codecs if "apt" in each.parameters), 0
+        )
+        self._rtx_seq = start.rtx_sequence_number
+        self._source = source
+        self._throttle = RetransmissionThrottle()
+        self._rewriter = SequenceRewriter(codec.clock_rate, start.sequence_number, start.timestamp)
+        self._synchronised = False
+
+    def restart(self) -> None:
+        """Waits for the next packet that a decoder can start with."""
+        self._synchronised = False
+
+    @property
+    def synchronised(self) -> bool:
+        """Whether packets flow; False while it waits for a key frame."""
+        return self._synchronised
+
+    @property
+    def round_trip_ns(self) -> int | None:
+        """To the receiver and back, from Sender and Receiver Reports; None until known."""
+        return self._round_trip.rtt_ns
+
+    def forward(self, batch: Batch, now_ns: int, out: list[bytes]) -> None:
+        """Appends the packets of a batch to `out`, as far as the receiver can use them."""
+        if not self._synchronised and not self._synchronise(batch, now_ns):
+            return
+        rewriter = self._rewriter
+        if batch.lowest_seq < rewriter.sync_seq:
+            late = [each for each in batch.packets if each.ext_seq >= rewriter.sync_seq]
+            if not late:
+                return
+            batch = Batch(late)
+        seq_offset = rewriter.seq_offset
+        timestamp_offset = rewriter.timestamp_offset
+        ssrc = self.ssrc
+        pack = _HEADER.pack
+        for packet in batch.packets:
+            out.append(
+                pack(
+                    packet.first_word,
+                    (packet.ext_seq + seq_offset) & 0xFFFF,
+                    (packet.timestamp + timestamp_offset) & 0xFFFFFFFF,
+                    ssrc,
+                )
+                + packet.tail
+            )
+        latest = batch.latest
+        rewriter.note_sent(latest.ext_seq, latest.timestamp, now_ns)
+        self._count(batch, now_ns)
+
+    def retransmit(self, lost: Iterable[int], now_ns: int, out: list[bytes]) -> None:
+        """Appends what a Generic NACK asks for to `out` (RFC 4585 section 6.2.1).
+
+        Packets that are no longer there, or were sent again a moment ago, are left out.
+
+        Args:
+            lost: Sequence numbers as sent to the receiver.
+            now_ns: The time.
+            out: Packets to send.
+        """
+        for sequence_number in lost:
+            self.nacked_packets += 1
+            ext_seq = self._rewriter.source_sequence(sequence_number)
+            if ext_seq is None:
+                continue
+            packet = self._source.get(ext_seq, now_ns)
+            if packet is None or not self._throttle.allow(ext_seq, len(packet.tail), now_ns):
+                continue
+            self.retransmitted_packets += 1
+            out.append(self._again(packet, sequence_number, now_ns))
+
+    def sender_report(
+        self, mapper: SenderReportMapper, source_ssrc: int, now_ns: int
+    ) -> SenderReport | None:
+        """Makes the Sender Report of now (RFC 3550 section 6.4.1).
+
+        Args:
+            mapper: The clock of the peer that sends the stream to us: audio and video of one
+                sender share it, so that the receiver can play them in sync.
+            source_ssrc: The stream's SSRC there.
+            now_ns: The time.
+
+        Returns:
+            None before anything was sent or the sender's clock is known.
+        """
+        if not self.packets or not self._synchronised:
+            return None
+        mapped = mapper.report_at(source_ssrc, now_ns)
+        if mapped is None:
+            return None
+        ntp_timestamp, rtp_timestamp = mapped
+        return SenderReport(
+            ssrc=self.ssrc,
+            ntp_timestamp=ntp_timestamp,
+            rtp_timestamp=(rtp_timestamp + self._rewriter.timestamp_offset) & 0xFFFFFFFF,
+            packet_count=self.packets & 0xFFFFFFFF,
+            octet_count=self._payload_octets & 0xFFFFFFFF,
+            reports=(),
+        )
+
+    def on_report(self, report: ReportBlock, now_ntp: int | None) -> None:
+        """Takes what the receiver says of the stream.
+
+        Args:
+            report: Its report block.
+            now_ntp: The time by the clock of our Sender Reports (64-bit NTP), if it is known.
+        """
+        self.report = report
+        if now_ntp is None:
+            return
+        self._round_trip.on_report_block(report, middle_32_bits(now_ntp))
+        if self._round_trip.rtt_ns is not None:
+            self._throttle.set_rtt(self._round_trip.rtt_ns)
+
+    def _synchronise(self, batch: Batch, now_ns: int) -> bool:
+        if not batch.key_frames:
+            return False
+        start = next(packet for packet in batch.packets if packet.is_key_frame)
+        self._rewriter.synchronise(start.ext_seq, start.timestamp, now_ns)
+        self._synchronised = True
+        return True
+
+    def _again(self, packet: ForwardedPacket, sequence_number: int, now_ns: int) -> bytes:
+        extensions, payload = packet.tail_sent_at(now_ns)
+        timestamp = (packet.timestamp + self._rewriter.timestamp_offset) & 0xFFFFFFFF
+        header = _HEADER.pack(packet.first_word, sequence_number, timestamp, self.ssrc)
+        original = header + extensions + payload
+        if self.rtx_ssrc is None:
+            return original
+        rtx_seq = self._rtx_seq
+        self._rtx_seq = (rtx_seq + 1) & 0xFFFF
+        return encapsulate(
+            original,
+            _HEADER_BYTES + len(extensions),
+            payload_type=self._rtx_payload_type,
+            sequence_number=rtx_seq,
+            ssrc=self.rtx_ssrc,
+        )
+
+    def _count(self, batch: Batch, now_ns: int) -> None:
+        count = len(batch.packets)
+        self.packets += count
+        self.bytes += batch.size_bytes
+        self._payload_octets += batch.size_bytes - count * _HEADER_BYTES
+        self.key_frames += batch.key_frames
+        self.rate.add(batch.size_bytes, now_ns)
+
+
+def _ext_seq(packet: ForwardedPacket) -> int:
+    return packet.ext_seq

@@ -1,0 +1,136 @@
+"""A stream that a peer sends to the SFU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sidecar.ortc.parameters import MediaKind, RtpParameters
+from sidecar.rtp.packet import RtpPacket
+from sidecar.sfu.forwarding import ForwardedPacket
+from sidecar.sfu.incoming import IncomingStream
+from sidecar.sfu.outgoing import Batch
+from sidecar.sfu.stats import ProducerStats
+
+if TYPE_CHECKING:
+    from sidecar.sfu.consumer import Consumer
+    from sidecar.sfu.transport import WebRtcTransport
+
+
+class Producer:
+    """A stream that comes in over a transport and goes out to consumers.
+
+    Attributes:
+        id: Unique.
+        kind: Audio or video.
+        rtp_parameters: What the peer said it sends.
+        consumable: The same under the router's payload types and ids.
+        transport: Where it comes in.
+        stream: The RTP side of it.
+        paused: Nothing is forwarded.
+        closed: For good.
+    """
+
+    def __init__(
+        self,
+        producer_id: str,
+        kind: MediaKind,
+        rtp_parameters: RtpParameters,
+        consumable: RtpParameters,
+        stream: IncomingStream,
+        transport: WebRtcTransport,
+    ) -> None:
+        self.id = producer_id
+        self.kind: MediaKind = kind
+        self.rtp_parameters = rtp_parameters
+        self.consumable = consumable
+        self.transport = transport
+        self.stream = stream
+        self.paused = False
+        self.closed = False
+        self.key_frame_wanted = False
+        self._consumers: dict[str, Consumer] = {}
+        self._live: tuple[Consumer, ...] = ()
+        self._pending: list[ForwardedPacket] = []
+
+    def pause(self) -> None:
+        """Stops forwarding; packets that arrive are dropped."""
+        if not self.paused:
+            self.paused = True
+            self.refresh_live()
+
+    def resume(self) -> None:
+        """Goes on; video starts with the next key frame, which is asked for."""
+        if self.paused:
+            self.paused = False
+            self.refresh_live()
+
+    def close(self) -> None:
+        """Ends it and all of its consumers."""
+        if self.closed:
+            return
+        self.closed = True
+        for consumer in list(self._consumers.values()):
+            consumer.producer_closed()
+        self._pending.clear()
+        self.transport.forget_producer(self)
+
+    def stats(self) -> ProducerStats:
+        """What is known of the stream now."""
+        stream = self.stream
+        statistics = stream.statistics
+        return ProducerStats(
+            producer_id=self.id,
+            kind=self.kind,
+            bitrate_bps=stream.rate.bits_per_second(self.transport.now_ns),
+            packets=statistics.packets,
+            bytes=statistics.bytes,
+            packets_lost=statistics.packets_lost,
+            fraction_lost=statistics.fraction_lost,
+            jitter_ms=statistics.jitter_ms,
+            nacked_packets=stream.nacked_packets,
+            key_frame_requests=stream.key_frame_requests,
+            key_frames=stream.key_frames,
+            paused=self.paused,
+        )
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        """Feeds one more consumer, once it is live."""
+        self._consumers[consumer.id] = consumer
+
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Feeds it no more."""
+        del self._consumers[consumer.id]
+        self.refresh_live()
+
+    def refresh_live(self) -> None:
+        """Works out anew which consumers are fed. Called when a state of them has changed."""
+        self._live = tuple(each for each in self._consumers.values() if each.refresh_live())
+
+    def request_key_frame(self) -> None:
+        """Wants a key frame from the sender, as soon as it may be asked."""
+        self.key_frame_wanted = True
+        self.transport.touch()
+
+    def receive(self, packet: RtpPacket, elements: list[tuple[int, bytes]], now_ns: int) -> None:
+        """Takes one packet; `fan_out` sends it on.
+
+        Raises:
+            RtpError: It is malformed.
+        """
+        restarts = self.stream.restarts
+        forwarded = self.stream.receive(packet, elements, now_ns)
+        if self.stream.restarts != restarts:
+            self._pending.clear()
+            for consumer in self._live:
+                consumer.start_anew()
+        if forwarded is not None and self._live:
+            self._pending.append(forwarded)
+
+    def fan_out(self, now_ns: int) -> None:
+        """Hands what has arrived since the last call to every live consumer."""
+        if not self._pending:
+            return
+        batch = Batch(self._pending)
+        self._pending = []
+        for consumer in self._live:
+            consumer.forward(batch, now_ns)

@@ -1,0 +1,143 @@
+"""Which stream of a transport an SSRC belongs to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sidecar.ortc.parameters import RtpHeaderExtensionParameters
+from sidecar.rtp.header_extensions import MID_URI, TRANSPORT_CC_URI
+from sidecar.rtp.packet import RtpPacket
+from sidecar.sfu.errors import SfuError
+
+if TYPE_CHECKING:
+    from sidecar.sfu.consumer import Consumer
+    from sidecar.sfu.producer import Producer
+
+_NO_ID: Final = -1
+
+
+class Source:
+    """A producer as its packets are recognised.
+
+    Attributes:
+        producer: Whose packets they are.
+        transport_cc_id: The peer's id of the transport-wide sequence number, or -1.
+        mid_id: The peer's id of MID, or -1.
+        mid: The peer's name of the media section.
+    """
+
+    __slots__ = ("mid", "mid_id", "producer", "transport_cc_id")
+
+    def __init__(self, producer: Producer) -> None:
+        parameters = producer.rtp_parameters
+        self.producer = producer
+        self.mid = parameters.mid.encode() if parameters.mid else None
+        self.mid_id = _extension_id(parameters.header_extensions, MID_URI)
+        self.transport_cc_id = _extension_id(parameters.header_extensions, TRANSPORT_CC_URI)
+
+    def recognises(self, packet: RtpPacket, elements: list[tuple[int, bytes]]) -> bool:
+        """Whether a packet of unknown SSRC is of this producer, by its MID (RFC 8843)."""
+        return (
+            self.mid is not None
+            and (self.mid_id, self.mid) in elements
+            and self.producer.stream.accepts(packet.payload_type)
+        )
+
+
+class StreamTable:
+    """The SSRCs of one transport.
+
+    SSRCs that were not signalled are learnt from the MID in the packets, and only then: an
+    unknown stream is never guessed to be somebody's.
+    """
+
+    def __init__(self) -> None:
+        self._sources: dict[str, Source] = {}
+        self._source_by_ssrc: dict[int, Source] = {}
+        self._consumer_by_ssrc: dict[int, Consumer] = {}
+
+    def add_producer(self, producer: Producer) -> None:
+        """Takes a producer in.
+
+        Raises:
+            SfuError: Another one has its SSRC or its MID.
+        """
+        source = Source(producer)
+        ssrcs = _ssrcs(producer)
+        if any(ssrc in self._source_by_ssrc for ssrc in ssrcs) or len(set(ssrcs)) < len(ssrcs):
+            raise SfuError("SSRC already in use", "ssrc-in-use")
+        if source.mid is not None and any(
+            source.mid == other.mid for other in self._sources.values()
+        ):
+            raise SfuError("MID already in use", "mid-in-use")
+        self._sources[producer.id] = source
+        for ssrc in ssrcs:
+            self._source_by_ssrc[ssrc] = source
+
+    def remove_producer(self, producer: Producer) -> None:
+        """Drops a producer."""
+        del self._sources[producer.id]
+        for ssrc in _ssrcs(producer):
+            del self._source_by_ssrc[ssrc]
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        """Takes a consumer in."""
+        for ssrc in _consumer_ssrcs(consumer):
+            self._consumer_by_ssrc[ssrc] = consumer
+
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Drops a consumer."""
+        for ssrc in _consumer_ssrcs(consumer):
+            del self._consumer_by_ssrc[ssrc]
+
+    def find_source(self, packet: RtpPacket, elements: list[tuple[int, bytes]]) -> Source | None:
+        """The producer that a packet is of, or None."""
+        return self._source_by_ssrc.get(packet.ssrc) or self._learn(packet, elements)
+
+    def find_producer(self, ssrc: int) -> Producer | None:
+        """The producer that has this SSRC, or None."""
+        source = self._source_by_ssrc.get(ssrc)
+        return source.producer if source is not None else None
+
+    def find_consumer(self, ssrc: int) -> Consumer | None:
+        """The consumer that has this SSRC, or None."""
+        return self._consumer_by_ssrc.get(ssrc)
+
+    def is_sent(self, ssrc: int) -> bool:
+        """Whether a consumer has this SSRC."""
+        return ssrc in self._consumer_by_ssrc
+
+    def any_source_ssrc(self) -> int:
+        """An SSRC that the peer sends, 0 if it sends nothing: for transport-wide feedback."""
+        return next(iter(self._source_by_ssrc), 0)
+
+    def _learn(self, packet: RtpPacket, elements: list[tuple[int, bytes]]) -> Source | None:
+        for source in self._sources.values():
+            if not source.recognises(packet, elements):
+                continue
+            stream = source.producer.stream
+            if stream.is_media(packet.payload_type):
+                if stream.ssrc is not None:
+                    continue
+                stream.ssrc = packet.ssrc
+            else:
+                if stream.rtx_ssrc is not None:
+                    continue
+                stream.rtx_ssrc = packet.ssrc
+            self._source_by_ssrc[packet.ssrc] = source
+            return source
+        return None
+
+
+def _extension_id(extensions: tuple[RtpHeaderExtensionParameters, ...], uri: str) -> int:
+    return next((each.id for each in extensions if each.uri == uri), _NO_ID)
+
+
+def _ssrcs(producer: Producer) -> list[int]:
+    stream = producer.stream
+    return [ssrc for ssrc in (stream.ssrc, stream.rtx_ssrc) if ssrc is not None]
+
+
+def _consumer_ssrcs(consumer: Consumer) -> list[int]:
+    stream = consumer.stream
+    return [ssrc for ssrc in (stream.ssrc, stream.rtx_ssrc) if ssrc is not None]

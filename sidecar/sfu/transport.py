@@ -1,0 +1,310 @@
+"""One peer's media in one or both directions, over one DTLS association."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from sidecar.engine.sender_report_mapper import SenderReportMapper
+from sidecar.engine.transport_cc_generator import TransportCcGenerator
+from sidecar.ortc.parameters import (
+    DtlsParameters,
+    IceCandidate,
+    IceParameters,
+    MediaKind,
+    RtpCapabilities,
+    RtpParameters,
+)
+from sidecar.rtp.errors import RtpError
+from sidecar.rtp.header_extensions import decode_transport_sequence, parse_extensions
+from sidecar.rtp.packet import parse_rtp
+from sidecar.rtp.rtcp import Bye, ReceiverReport, RtcpPacket
+from sidecar.sfu.consumer import Consumer
+from sidecar.sfu.errors import SfuError
+from sidecar.sfu.feedback import handle_rtcp, periodic_reports
+from sidecar.sfu.network import Link
+from sidecar.sfu.producer import Producer
+from sidecar.sfu.stats import TransportStats
+from sidecar.sfu.stream_table import StreamTable
+
+if TYPE_CHECKING:
+    from sidecar.sfu.router import Router
+
+REPORT_INTERVAL_NS: Final = 1_000_000_000
+"""Between two rounds of Sender and Receiver Reports (RFC 3550 section 6.2, scaled down)."""
+
+_NEVER: Final = 1 << 62
+
+
+class WebRtcTransport:
+    """The media half of a connection: what arrives is handed in, what is to be sent waits here.
+
+    Attributes:
+        id: Unique.
+        router: Where it belongs.
+        ssrc: Ours in feedback messages.
+        producers: What the peer sends, by id.
+        consumers: What the peer gets, by id.
+        streams: Which SSRC belongs to which of them.
+        clock: The peer's NTP clock, known from its Sender Reports.
+        connected: ICE and DTLS are done.
+        closed: For good.
+        now_ns: When it last did something.
+        next_timeout_ns: When `poll` has something to do.
+        outgoing_rtp: Packets that wait to be sent.
+        outgoing_rtcp: Serialised RTCP that waits to be sent.
+        available_outgoing_bps: The peer's latest REMB.
+        on_closed: Called once with a reason when the network closes the transport.
+    """
+
+    def __init__(self, transport_id: str, router: Router, ssrc: int, now_ns: int) -> None:
+        self.id = transport_id
+        self.router = router
+        self.ssrc = ssrc
+        self.producers: dict[str, Producer] = {}
+        self.consumers: dict[str, Consumer] = {}
+        self.streams = StreamTable()
+        self.clock = SenderReportMapper()
+        self.connected = False
+        self.closed = False
+        self.now_ns = now_ns
+        self.next_timeout_ns = _NEVER
+        self.outgoing_rtp: list[bytes] = []
+        self.outgoing_rtcp: list[bytes] = []
+        self.available_outgoing_bps: int | None = None
+        self.on_closed: Callable[[str], None] | None = None
+        self._link: Link | None = None
+        self._transport_cc = TransportCcGenerator()
+        self._next_report_ns = _NEVER
+        self._connecting = False
+        self._next_mid = 0
+        self._bytes_received = 0
+        self._bytes_sent = 0
+        self._discarded = 0
+
+    # What the signalling asks for.
+
+    @property
+    def ice_parameters(self) -> IceParameters:
+        """The local ICE credentials."""
+        return self.link.ice_parameters
+
+    @property
+    def ice_candidates(self) -> Sequence[IceCandidate]:
+        """Where the peer can reach us, best first."""
+        return self.link.ice_candidates
+
+    @property
+    def dtls_parameters(self) -> DtlsParameters:
+        """The fingerprints of our certificate."""
+        return self.link.dtls_parameters
+
+    def connect(self, dtls_parameters: DtlsParameters) -> None:
+        """Takes the peer's half of the DTLS parameters.
+
+        Raises:
+            SfuError: They were given before, or say nothing usable.
+        """
+        if self._connecting:
+            raise SfuError("Transport already connected", "transport-connected")
+        self.link.connect(dtls_parameters)
+        self._connecting = True
+
+    def restart_ice(self) -> IceParameters:
+        """Makes new ICE credentials (RFC 8445 section 9)."""
+        return self.link.restart_ice()
+
+    def produce(self, kind: MediaKind, rtp_parameters: RtpParameters) -> Producer:
+        """Takes a stream from the peer.
+
+        Raises:
+            OrtcError: The parameters can't be used with this router.
+            SfuError: An SSRC or MID is taken.
+        """
+        producer = self.router.make_producer(kind, rtp_parameters, self)
+        self.streams.add_producer(producer)
+        self.producers[producer.id] = producer
+        self.router.register(producer)
+        self.report_soon()
+        return producer
+
+    def consume(self, producer: Producer, rtp_capabilities: RtpCapabilities) -> Consumer:
+        """Sends a producer's stream to the peer, once the consumer is resumed.
+
+        Raises:
+            OrtcError: The peer can't play it.
+            SfuError: The producer is closed.
+        """
+        if producer.closed:
+            raise SfuError("Producer not found", "producer-not-found")
+        mid = str(self._next_mid)
+        consumer = self.router.make_consumer(producer, rtp_capabilities, self, mid)
+        self._next_mid += 1
+        self.streams.add_consumer(consumer)
+        self.consumers[consumer.id] = consumer
+        producer.add_consumer(consumer)
+        return consumer
+
+    def close(self) -> None:
+        """Ends it with all of its producers and consumers."""
+        if self.closed:
+            return
+        for consumer in list(self.consumers.values()):
+            consumer.close()
+        for producer in list(self.producers.values()):
+            producer.close()
+        self.flush()
+        self.closed = True
+        self.connected = False
+        self.router.forget_transport(self)
+        self.link.close()
+
+    def stats(self) -> TransportStats:
+        """What is known of it now."""
+        return TransportStats(
+            transport_id=self.id,
+            connected=self.connected,
+            bytes_received=self._bytes_received,
+            bytes_sent=self._bytes_sent,
+            packets_discarded=self._discarded,
+            available_outgoing_bps=self.available_outgoing_bps,
+            producers=tuple(each.stats() for each in self.producers.values()),
+            consumers=tuple(each.stats() for each in self.consumers.values()),
+        )
+
+    # What the network hands in.
+
+    @property
+    def link(self) -> Link:
+        """The network half."""
+        if self._link is None:
+            raise RuntimeError("a transport is used only after it has got its link")
+        return self._link
+
+    @link.setter
+    def link(self, link: Link) -> None:
+        self._link = link
+
+    def link_connected(self, now_ns: int) -> None:
+        """ICE and DTLS are done: consumers that were resumed before start now."""
+        self.now_ns = now_ns
+        self.connected = True
+        for consumer in self.consumers.values():
+            consumer.producer.refresh_live()
+        self.report_soon()
+
+    def link_closed(self, reason: str) -> None:
+        """The network has given up on the peer, for good."""
+        if self.closed:
+            return
+        self.close()
+        if self.on_closed is not None:
+            self.on_closed(reason)
+
+    def receive_rtp(self, data: bytes, now_ns: int) -> None:
+        """Takes one decrypted RTP packet; whatever is wrong with it, it is only discarded."""
+        self.now_ns = now_ns
+        self._bytes_received += len(data)
+        try:
+            packet = parse_rtp(data)
+            elements = parse_extensions(packet) if packet.extension_profile else []
+            source = self.streams.find_source(packet, elements)
+            if source is None:
+                self._discarded += 1
+                return
+            transport_cc_id = source.transport_cc_id
+            for identifier, value in elements:
+                if identifier == transport_cc_id:
+                    self._transport_cc.on_packet(decode_transport_sequence(value), now_ns)
+            source.producer.receive(packet, elements, now_ns)
+        except RtpError:
+            self._discarded += 1
+            return
+        self.router.worker.received(source.producer)
+
+    def receive_rtcp(self, data: bytes, now_ns: int) -> None:
+        """Takes one decrypted compound RTCP packet; what is malformed is discarded."""
+        self.now_ns = now_ns
+        self._bytes_received += len(data)
+        try:
+            handle_rtcp(self, data, now_ns)
+        except RtpError:
+            self._discarded += 1
+        self.touch()
+
+    # Time and output.
+
+    def touch(self) -> None:
+        """Asks the worker to call `poll` soon."""
+        self.router.worker.touch(self)
+
+    def report_soon(self) -> None:
+        """Sends reports with the next `poll`: new streams are not to wait for their first."""
+        self._next_report_ns = 0
+        self.touch()
+
+    def poll(self, now_ns: int) -> None:
+        """Does what is due: feedback to senders, reports, retransmission requests."""
+        self.now_ns = now_ns
+        if self.closed:
+            return
+        feedback: list[RtcpPacket] = []
+        next_timeout_ns = _NEVER
+        for producer in self.producers.values():
+            stream = producer.stream
+            if producer.key_frame_wanted and self.connected:
+                producer.key_frame_wanted = False
+                stream.request_key_frame(now_ns)
+            feedback += stream.poll(now_ns, self.ssrc)
+            if stream.next_timeout_ns is not None:
+                next_timeout_ns = min(next_timeout_ns, stream.next_timeout_ns)
+        media_ssrc = self.streams.any_source_ssrc()
+        feedback += self._transport_cc.poll(now_ns, self.ssrc, media_ssrc)
+        if self._transport_cc.next_timeout_ns is not None:
+            next_timeout_ns = min(next_timeout_ns, self._transport_cc.next_timeout_ns)
+        if feedback:
+            self.send_rtcp(feedback)
+        if self.connected:
+            if now_ns >= self._next_report_ns:
+                self._next_report_ns = now_ns + REPORT_INTERVAL_NS
+                for compound in periodic_reports(self, now_ns):
+                    self.send_rtcp(compound)
+            next_timeout_ns = min(next_timeout_ns, self._next_report_ns)
+        self.next_timeout_ns = next_timeout_ns
+
+    def send_rtcp(self, packets: Sequence[RtcpPacket]) -> None:
+        """Queues packets as one compound."""
+        if self.connected:
+            self.outgoing_rtcp.append(b"".join(packet.to_bytes() for packet in packets))
+
+    def flush(self) -> None:
+        """Hands what waits to the network."""
+        rtp, rtcp = self.outgoing_rtp, self.outgoing_rtcp
+        if not rtp and not rtcp:
+            return
+        self.outgoing_rtp, self.outgoing_rtcp = [], []
+        if self.connected:
+            self._bytes_sent += sum(map(len, rtp)) + sum(map(len, rtcp))
+            self.link.send(rtp, rtcp)
+
+    # Called by producers and consumers.
+
+    def forget_producer(self, producer: Producer) -> None:
+        """Drops a producer that has closed."""
+        del self.producers[producer.id]
+        self.streams.remove_producer(producer)
+        if producer.stream.ssrc is not None:
+            self.clock.forget(producer.stream.ssrc)
+        self.router.forget_producer(producer)
+
+    def forget_consumer(self, consumer: Consumer) -> None:
+        """Drops a consumer that has closed, and tells the peer that its stream has ended."""
+        del self.consumers[consumer.id]
+        self.streams.remove_consumer(consumer)
+        if consumer.stream.packets:
+            goodbye: list[RtcpPacket] = [
+                ReceiverReport(self.ssrc, ()),
+                Bye((consumer.stream.ssrc,)),
+            ]
+            self.send_rtcp(goodbye)
+            self.touch()

@@ -1,0 +1,104 @@
+"""All media of one process, and its time.
+
+The contract with the network layer: hand in what has arrived (`WebRtcTransport.receive_rtp` and
+`receive_rtcp`), then call `process`, which sends everything that follows from it; call `process`
+again when `next_timeout_ns` has come, or when `Network.wake` asks for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sidecar.sfu.identifiers import Identifiers, RandomSource
+from sidecar.sfu.network import Network
+from sidecar.sfu.router import Router
+
+if TYPE_CHECKING:
+    from sidecar.sfu.producer import Producer
+    from sidecar.sfu.transport import WebRtcTransport
+
+_NEVER: Final = 1 << 62
+
+
+class Worker:
+    """The routers of one process.
+
+    Attributes:
+        network: The UDP port and the event loop.
+        max_incoming_bitrate_bps: What each sending transport may send.
+        next_timeout_ns: When `process` has something to do, a far future if never.
+        now_ns: When `process` was called last.
+    """
+
+    def __init__(
+        self, network: Network, rng: RandomSource, *, max_incoming_bitrate_bps: int
+    ) -> None:
+        """Makes a worker without routers.
+
+        Args:
+            network: Makes links and wakes us.
+            rng: The source of ids, SSRCs and first sequence numbers; unpredictable in earnest
+                (``random.SystemRandom``), seeded in tests.
+            max_incoming_bitrate_bps: The limit told to senders.
+        """
+        self.network = network
+        self.max_incoming_bitrate_bps = max_incoming_bitrate_bps
+        self.next_timeout_ns = _NEVER
+        self.now_ns = 0
+        self._identifiers = Identifiers(rng)
+        self._transports: dict[str, WebRtcTransport] = {}
+        self._fed: dict[Producer, None] = {}
+        self._touched: dict[WebRtcTransport, None] = {}
+
+    @property
+    def transports(self) -> tuple[WebRtcTransport, ...]:
+        """All open transports."""
+        return tuple(self._transports.values())
+
+    def create_router(self) -> Router:
+        """Opens a room's media."""
+        return Router(self._identifiers.unique_id(), self, self._identifiers)
+
+    def process(self, now_ns: int) -> None:
+        """Sends on what has arrived, does what is due, and sends what follows from it."""
+        self.now_ns = now_ns
+        if self._fed:
+            fed, self._fed = self._fed, {}
+            for producer in fed:
+                producer.fan_out(now_ns)
+        touched, self._touched = self._touched, {}
+        timed_out = now_ns >= self.next_timeout_ns
+        if timed_out:
+            touched.update(
+                (each, None) for each in self._transports.values() if each.next_timeout_ns <= now_ns
+            )
+        for transport in touched:
+            transport.poll(now_ns)
+        for transport in self._transports.values():
+            transport.flush()
+        # A time-out that has moved away is noticed when it comes; only then all are looked at.
+        if timed_out:
+            self.next_timeout_ns = _NEVER
+            touched = dict.fromkeys(self._transports.values())
+        for transport in touched:
+            self.next_timeout_ns = min(self.next_timeout_ns, transport.next_timeout_ns)
+
+    def received(self, producer: Producer) -> None:
+        """Notes that a producer may have packets to forward, and its transport feedback to send."""
+        self._fed[producer] = None
+        self._touched[producer.transport] = None
+
+    def touch(self, transport: WebRtcTransport) -> None:
+        """Notes that a transport has something to do, and has `process` called soon."""
+        if not self._touched:
+            self.network.wake()
+        self._touched[transport] = None
+
+    def add_transport(self, transport: WebRtcTransport) -> None:
+        """Takes a transport in."""
+        self._transports[transport.id] = transport
+
+    def forget_transport(self, transport: WebRtcTransport) -> None:
+        """Drops a transport that has closed."""
+        del self._transports[transport.id]
+        self._touched.pop(transport, None)
