@@ -1,0 +1,42 @@
+"""Everything a room can refuse, in the words that clients show to people."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Fault(Enum):
+    """A reason for refusing a request.
+
+    Attributes:
+        message: For people; existing frontends show these words, so they don't change.
+        code: For programs: kebab-case, stable.
+    """
+
+    NOT_JOINED = ("Not joined", "not-joined")
+    ALREADY_JOINED = ("Already joined", "already-joined")
+    PEER_EXISTS = ("Peer already in room", "peer-exists")
+    TEACHER_EXISTS = ("Room already has a teacher", "teacher-exists")
+    ROOM_FULL = ("Room is full", "room-full")
+    VIDEO_IS_THE_TEACHERS = ("Only teacher can share screen", "video-not-allowed")
+    NOT_FROM_TEACHER = ("Students can only consume from teacher", "not-from-teacher")
+    OWN_PRODUCER = ("Teacher cannot consume from self", "own-producer")
+    NOT_AUDIO = ("Teacher can only consume audio from students", "not-audio")
+    CANNOT_CONSUME = ("Cannot consume", "cannot-consume")
+    PRODUCER_NOT_FOUND = ("Producer not found", "producer-not-found")
+    CONSUMER_NOT_FOUND = ("Consumer not found", "consumer-not-found")
+    TRANSPORT_NOT_FOUND = ("Transport not found", "transport-not-found")
+    SEND_TRANSPORT_NOT_FOUND = ("Send transport not found", "send-transport-not-found")
+    RECV_TRANSPORT_NOT_FOUND = ("Recv transport not found", "recv-transport-not-found")
+
+    def __init__(self, message: str, code: str) -> None:
+        self.message = message
+        self.code = code
+
+
+class ClassroomError(Exception):
+    """A request that the room refuses."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault

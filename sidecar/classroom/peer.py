@@ -1,0 +1,68 @@
+"""One person in a room and what they have open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from sidecar.classroom.errors import ClassroomError, Fault
+from sidecar.sfu import Consumer, Producer, WebRtcTransport
+
+Direction: TypeAlias = Literal["send", "recv"]
+"""A transport's direction as its client sees it."""
+
+
+@dataclass(eq=False, slots=True)
+class Peer:
+    """A teacher or a student. Two peers are equal only if they are the same object.
+
+    Attributes:
+        id: Chosen by the client, unique in its room.
+        name: What others see.
+        is_teacher: Or else a student.
+        transports: At most one each way.
+        producers: What runs over the send transport, by id.
+        consumers: What runs over the receive transport, by id.
+    """
+
+    id: str
+    name: str
+    is_teacher: bool
+    transports: dict[Direction, WebRtcTransport] = field(default_factory=dict)
+    producers: dict[str, Producer] = field(default_factory=dict)
+    consumers: dict[str, Consumer] = field(default_factory=dict)
+
+    def transport(
+        self, direction: Direction, fault: Fault = Fault.TRANSPORT_NOT_FOUND
+    ) -> WebRtcTransport:
+        """The transport of that direction.
+
+        Raises:
+            ClassroomError: With ``fault``, if there is none.
+        """
+        transport = self.transports.get(direction)
+        if transport is None:
+            raise ClassroomError(fault)
+        return transport
+
+    def producer(self, producer_id: str) -> Producer:
+        """This peer's own producer; others' are not found.
+
+        Raises:
+            ClassroomError: ``PRODUCER_NOT_FOUND``.
+        """
+        producer = self.producers.get(producer_id)
+        if producer is None:
+            raise ClassroomError(Fault.PRODUCER_NOT_FOUND)
+        return producer
+
+    def consumer(self, consumer_id: str) -> Consumer:
+        """This peer's own consumer; others' are not found.
+
+        Raises:
+            ClassroomError: ``CONSUMER_NOT_FOUND``.
+        """
+        consumer = self.consumers.get(consumer_id)
+        if consumer is None:
+            raise ClassroomError(Fault.CONSUMER_NOT_FOUND)
+        return consumer

@@ -1,0 +1,1 @@
+"""The WebSocket protocol: what is said, by whom, and when a connection is cut off."""

@@ -1,0 +1,72 @@
+"""From a WebSocket frame to a request."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from sidecar.signaling.messages import MAX_TEXT_CHARS, AnyRequest, RequestId
+
+
+class InvalidMessage(ValueError):
+    """A frame that is no request.
+
+    Attributes:
+        request_type: What it claims to be, if it says so.
+        request_id: Its id, if it has a proper one.
+    """
+
+    def __init__(self, request_type: str | None, request_id: RequestId | None) -> None:
+        super().__init__("Invalid message format")
+        self.request_type = request_type
+        self.request_id = request_id
+
+
+class _Envelope(Struct, frozen=True):
+    type: object = None
+    id: object = None
+
+
+_REQUESTS: Final = msgspec.json.Decoder(AnyRequest)
+_ENVELOPES: Final = msgspec.json.Decoder(_Envelope)
+# RecursionError: JSON that is nested too deeply.
+_UNDECODABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+def decode_request(frame: str | bytes) -> AnyRequest:
+    """Parse one WebSocket frame.
+
+    Args:
+        frame: Text for a text frame; bytes, which are always refused, for a binary one.
+
+    Raises:
+        InvalidMessage: Whatever is wrong with it.
+    """
+    if isinstance(frame, bytes):
+        raise InvalidMessage(None, None)
+    try:
+        request: AnyRequest = _REQUESTS.decode(frame)
+    except _UNDECODABLE:
+        raise _invalid(frame) from None
+    return request
+
+
+def _invalid(frame: str) -> InvalidMessage:
+    """Save what can be saved, so that the client can tell which request it was."""
+    try:
+        envelope = _ENVELOPES.decode(frame)
+    except _UNDECODABLE:
+        return InvalidMessage(None, None)
+    return InvalidMessage(_text_or_none(envelope.type), _id_or_none(envelope.id))
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and len(value) <= MAX_TEXT_CHARS else None
+
+
+def _id_or_none(value: object) -> RequestId | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    return _text_or_none(value)

@@ -1,0 +1,119 @@
+"""Which rooms there are, and which connection stands for which peer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from sidecar.classroom.errors import Fault
+from sidecar.classroom.events import Event
+from sidecar.classroom.peer import Peer
+from sidecar.classroom.policy import Policy
+from sidecar.classroom.room import Room
+from sidecar.sfu import Worker
+from sidecar.signaling.replies import encode_event
+
+
+class Member(Protocol):
+    """The connection of a peer."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its client can still hear and be heard."""
+
+    @property
+    def local_address(self) -> str | None:
+        """Our address that its client reached; None if unknown."""
+
+    async def is_alive(self) -> bool:
+        """Ask its client for a sign of life, for at most the probe timeout."""
+
+    def deliver(self, message: bytes) -> None:
+        """Queue a message for its client; never blocks, never raises."""
+
+    def unseat(self) -> None:
+        """Hear that somebody else takes the place: the connection is to be closed."""
+
+
+class Seat(NamedTuple):
+    """A peer's place in a room."""
+
+    room: Room
+    peer: Peer
+    member: Member
+
+
+class Conflict(NamedTuple):
+    """Who is in the way of a newcomer, and what the newcomer hears if they stay."""
+
+    seat: Seat
+    fault: Fault
+
+
+class Registry:
+    """Makes a room when its first peer comes and closes it when its last one has left.
+
+    Args:
+        worker: Makes a router for each room.
+        policy: The rules of all rooms.
+        max_peers: How many may be in one room.
+    """
+
+    def __init__(self, worker: Worker, policy: Policy, max_peers: int) -> None:
+        self._worker = worker
+        self._policy = policy
+        self._max_peers = max_peers
+        self._rooms: dict[str, Room] = {}
+        self._seats: dict[Peer, Seat] = {}
+
+    @property
+    def rooms(self) -> tuple[Room, ...]:
+        """Every room, oldest first."""
+        return tuple(self._rooms.values())
+
+    def conflict(self, room_id: str, peer_id: str, is_teacher: bool) -> Conflict | None:
+        """Who is in the way of a newcomer, if anybody."""
+        room = self._rooms.get(room_id)
+        conflict = room.conflict(peer_id, is_teacher) if room is not None else None
+        return Conflict(self._seats[conflict[0]], conflict[1]) if conflict is not None else None
+
+    def enter(self, room_id: str, peer: Peer, member: Member) -> Seat:
+        """Give a peer a place.
+
+        Raises:
+            ClassroomError: Somebody is in the way, or the room is full.
+            SfuError: The room would be new and can't be had.
+        """
+        room = self._rooms.get(room_id) or self._open(room_id)
+        room.add(peer)
+        seat = self._seats[peer] = Seat(room, peer, member)
+        return seat
+
+    def leave(self, seat: Seat) -> None:
+        """Give up a place that is taken."""
+        del self._seats[seat.peer]
+        seat.room.remove(seat.peer)
+        if not seat.room.peers:
+            del self._rooms[seat.room.id]
+            seat.room.close()
+
+    def evict(self, seat: Seat) -> None:
+        """Take away a place that is taken."""
+        seat.member.unseat()
+        self.leave(seat)
+
+    def is_taken(self, seat: Seat) -> bool:
+        """Whether its peer is still there."""
+        return seat.peer in self._seats
+
+    def _open(self, room_id: str) -> Room:
+        router = self._worker.create_router()
+        room = Room(room_id, router, self._policy, self._max_peers, self._deliver)
+        self._rooms[room_id] = room
+        return room
+
+    def _deliver(self, recipients: Sequence[Peer], event: Event) -> None:
+        if recipients:
+            message = encode_event(event)
+            for peer in recipients:
+                self._seats[peer].member.deliver(message)

@@ -1,0 +1,109 @@
+"""The WebSocket server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+
+from sidecar.classroom.policy import Policy
+from sidecar.classroom.snapshot import RoomSnapshot, room_snapshot
+from sidecar.sfu import Worker
+from sidecar.signaling.connection import CLOSE_TIMEOUT_S, GOING_AWAY, WebSocketConnection
+from sidecar.signaling.limits import Limits
+from sidecar.signaling.listen import listen
+from sidecar.signaling.registry import Registry
+from sidecar.signaling.session import Session
+
+MAX_FRAME_BYTES: Final = 256 * 1024
+OPEN_TIMEOUT_S: Final = 10.0
+PING_INTERVAL_S: Final = 10.0
+PING_TIMEOUT_S: Final = 10.0
+STOP_TIMEOUT_S: Final = CLOSE_TIMEOUT_S + 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSnapshot:
+    """What is going on: connections (also those that have not joined) and rooms."""
+
+    connections: int
+    rooms: tuple[RoomSnapshot, ...]
+
+
+class SignalingServer:
+    """Accepts clients and holds the rooms.
+
+    Args:
+        worker: Carries the media.
+        policy: The rules of all rooms.
+        max_clients_per_room: The teacher included; at least 1.
+        limits: What one connection may do.
+    """
+
+    def __init__(
+        self, worker: Worker, policy: Policy, max_clients_per_room: int, limits: Limits
+    ) -> None:
+        self._registry = Registry(worker, policy, max_clients_per_room)
+        self._limits = limits
+        self._servers: list[Server] = []
+        self._sessions: set[Session] = set()
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; called once.
+
+        Args:
+            host: An address or a name of this machine; "" is all interfaces.
+            port: 0 is any free one.
+
+        Returns:
+            The port.
+
+        Raises:
+            OSError: The host is unknown or not this machine, or the port can't be had.
+        """
+        sockets = await listen(host, port)
+        for each in sockets:
+            server = await serve(
+                self._serve,
+                sock=each,
+                # JSON this short isn't worth 300 kB of zlib state for each client.
+                compression=None,
+                max_size=MAX_FRAME_BYTES,
+                open_timeout=OPEN_TIMEOUT_S,
+                ping_interval=PING_INTERVAL_S,
+                ping_timeout=PING_TIMEOUT_S,
+                close_timeout=CLOSE_TIMEOUT_S,
+                server_header=None,
+            )
+            self._servers.append(server)
+        chosen_port: int = sockets[0].getsockname()[1]
+        return chosen_port
+
+    async def close(self) -> None:
+        """Stop listening and end every session with 1001 (going away), also its media."""
+        for server in self._servers:
+            server.close(close_connections=False)
+        for session in self._sessions:
+            session.stop(GOING_AWAY)
+        # Sessions end in time. What may be left are connections that never said what they want.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await asyncio.gather(*(server.wait_closed() for server in self._servers))
+
+    def snapshot(self) -> ServerSnapshot:
+        """What is going on just now."""
+        rooms = tuple(room_snapshot(room) for room in self._registry.rooms)
+        return ServerSnapshot(len(self._sessions), rooms)
+
+    async def _serve(self, websocket: ServerConnection) -> None:
+        connection = WebSocketConnection(websocket)
+        session = Session(connection, self._registry, self._limits, time.monotonic)
+        self._sessions.add(session)
+        try:
+            await session.run()
+        finally:
+            self._sessions.discard(session)

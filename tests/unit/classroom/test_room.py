@@ -1,0 +1,380 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sidecar.classroom.errors import ClassroomError, Fault
+from sidecar.classroom.events import (
+    ChatMessage,
+    NewProducer,
+    PeerJoined,
+    PeerLeft,
+    ProducerClosed,
+    ProducerPaused,
+    ProducerResumed,
+    TransportClosed,
+)
+from sidecar.classroom.peer import Peer
+from sidecar.classroom.snapshot import PeerSnapshot, RoomSnapshot, room_snapshot
+from sidecar.ortc.errors import OrtcError
+from sidecar.ortc.parameters import RtpCapabilities
+from sidecar.sfu import SfuError
+from tests.unit.classroom.fakes import OPUS_ONLY, RTP_PARAMETERS, Stage
+
+
+def fault_of(action: Callable[[], object]) -> Fault:
+    with pytest.raises(ClassroomError) as caught:
+        action()
+    return caught.value.fault
+
+
+class TestPeople:
+    def test_others_hear_of_a_newcomer(self) -> None:
+        stage = Stage()
+        stage.enter("teacher", is_teacher=True)
+        stage.enter("ann")
+        assert stage.take_told() == [("teacher", PeerJoined("ann", "Ann", False))]
+
+    def test_one_teacher(self) -> None:
+        stage = Stage()
+        teacher = stage.enter("teacher", is_teacher=True)
+        assert stage.room.conflict("second", True) == (teacher, Fault.TEACHER_EXISTS)
+        assert fault_of(lambda: stage.enter("second", is_teacher=True)) is Fault.TEACHER_EXISTS
+
+    def test_several_teachers_when_open(self) -> None:
+        stage = Stage("open")
+        stage.enter("teacher", is_teacher=True)
+        stage.enter("second", is_teacher=True)
+        assert [peer.id for peer in stage.room.peers] == ["teacher", "second"]
+
+    def test_one_peer_of_a_name(self) -> None:
+        stage = Stage()
+        ann = stage.enter("ann")
+        assert stage.room.conflict("ann", False) == (ann, Fault.PEER_EXISTS)
+        assert fault_of(lambda: stage.enter("ann")) is Fault.PEER_EXISTS
+
+    def test_a_teacher_of_the_same_name_is_foremost_a_teacher(self) -> None:
+        stage = Stage()
+        stage.enter("teacher", is_teacher=True)
+        assert fault_of(lambda: stage.enter("teacher", is_teacher=True)) is Fault.TEACHER_EXISTS
+
+    def test_nobody_is_in_the_way_of_a_student_with_a_name_of_their_own(self) -> None:
+        stage = Stage()
+        stage.enter("teacher", is_teacher=True)
+        assert stage.room.conflict("ann", False) is None
+
+    def test_full(self) -> None:
+        stage = Stage(max_peers=2)
+        stage.enter("ann")
+        bob = stage.enter("bob")
+        assert fault_of(lambda: stage.enter("carl")) is Fault.ROOM_FULL
+        stage.room.remove(bob)
+        stage.enter("carl")
+
+    def test_the_refused_are_not_announced(self) -> None:
+        stage = Stage(max_peers=1)
+        stage.enter("ann")
+        fault_of(lambda: stage.enter("bob"))
+        assert stage.take_told() == []
+
+    def test_chat_goes_to_everybody_else(self) -> None:
+        stage = Stage()
+        teacher = stage.enter("teacher", is_teacher=True)
+        stage.enter("ann")
+        stage.enter("bob")
+        stage.take_told()
+        stage.room.chat(teacher, "xin chào", "2026-11-22T16:12:36.760Z")
+        message = ChatMessage("teacher", "Teacher", "xin chào", "2026-11-22T16:12:36.760Z", True)
+        assert stage.take_told() == [("ann", message), ("bob", message)]
+
+
+class TestTransports:
+    def test_gets_the_local_address(self) -> None:
+        stage = Stage()
+        ann = stage.enter("ann")
+        transport = stage.room.create_transport(ann, "recv", "192.0.2.7")
+        assert stage.router.transports[0].local_address == "192.0.2.7"
+        assert ann.transport("recv") is transport
+
+    def test_a_second_one_replaces_the_first(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        stage.enter("ann")
+        stage.take_told()
+        producer = stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        first = stage.router.transports[0]
+        second = stage.room.create_transport(teacher, "send", None)
+        assert first.closed
+        assert teacher.transport("send") is second
+        assert teacher.producers == {}
+        assert stage.take_told() == [
+            ("ann", NewProducer(producer.id, "audio", "teacher")),
+            ("ann", ProducerClosed(producer.id, "teacher")),
+        ]
+
+    def test_a_second_receive_transport_drops_the_consumers(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.connected("ann")
+        producer = stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        stage.room.consume(ann, producer.id, OPUS_ONLY)
+        stage.room.create_transport(ann, "recv", None)
+        assert ann.consumers == {}
+        assert not producer.closed
+
+    def test_the_first_stays_if_there_is_no_second(self) -> None:
+        stage = Stage()
+        ann = stage.enter("ann")
+        first = stage.room.create_transport(ann, "recv", None)
+        stage.router.create_error = SfuError("no", "no")
+        with pytest.raises(SfuError):
+            stage.room.create_transport(ann, "recv", None)
+        assert ann.transport("recv") is first
+        assert not first.closed
+
+    def test_lost_send_transport(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.connected("ann")
+        producer = stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        stage.room.consume(ann, producer.id, OPUS_ONLY)
+        stage.take_told()
+        lost = stage.router.transports[0]
+        lost.lose("ice-timeout")
+        assert teacher.producers == {}
+        assert ann.consumers == {}
+        assert "send" not in teacher.transports
+        assert "recv" in teacher.transports
+        assert stage.take_told() == [
+            ("ann", ProducerClosed(producer.id, "teacher")),
+            ("teacher", TransportClosed("send", lost.id, "ice-timeout")),
+        ]
+
+    def test_lost_receive_transport(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.connected("ann")
+        producer = stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        stage.room.consume(ann, producer.id, OPUS_ONLY)
+        stage.take_told()
+        lost = stage.router.transports[3]
+        lost.lose("dtls-closed")
+        assert ann.consumers == {}
+        assert list(teacher.producers) == [producer.id]
+        assert stage.take_told() == [("ann", TransportClosed("recv", lost.id, "dtls-closed"))]
+
+
+class TestProducing:
+    def test_students_hear_of_the_teacher_and_the_teacher_of_them(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.connected("ann")
+        stage.enter("bob")
+        stage.take_told()
+        video = stage.room.produce(teacher, "video", RTP_PARAMETERS)
+        audio = stage.room.produce(ann, "audio", RTP_PARAMETERS)
+        assert stage.take_told() == [
+            ("ann", NewProducer(video.id, "video", "teacher")),
+            ("bob", NewProducer(video.id, "video", "teacher")),
+            ("teacher", NewProducer(audio.id, "audio", "ann")),
+        ]
+
+    def test_against_the_rules(self) -> None:
+        stage = Stage()
+        ann = stage.connected("ann")
+        fault = fault_of(lambda: stage.room.produce(ann, "video", RTP_PARAMETERS))
+        assert fault is Fault.VIDEO_IS_THE_TEACHERS
+
+    def test_needs_a_send_transport(self) -> None:
+        stage = Stage()
+        ann = stage.enter("ann")
+        stage.room.create_transport(ann, "recv", None)
+        fault = fault_of(lambda: stage.room.produce(ann, "audio", RTP_PARAMETERS))
+        assert fault is Fault.SEND_TRANSPORT_NOT_FOUND
+
+    def test_what_the_transport_refuses_is_not_announced(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        stage.enter("ann")
+        stage.take_told()
+        stage.router.produce_error = OrtcError("no codecs")
+        with pytest.raises(OrtcError):
+            stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        assert stage.take_told() == []
+        assert stage.room.producers(teacher) == []
+
+    def test_listing(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.connected("ann")
+        bob = stage.connected("bob")
+        video = stage.room.produce(teacher, "video", RTP_PARAMETERS)
+        audio = stage.room.produce(ann, "audio", RTP_PARAMETERS)
+
+        def listed(peer: Peer) -> list[str]:
+            return [each.producer.id for each in stage.room.producers(peer)]
+
+        assert listed(teacher) == [video.id, audio.id]
+        assert listed(ann) == [video.id]
+        assert listed(bob) == [video.id]
+
+    def test_closing_tells_whoever_knew(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        stage.connected("told")
+        producer = stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        asked = stage.connected("asked")
+        consumes = stage.connected("consumes")
+        stage.connected("ignorant")
+        stage.room.producers(asked)
+        stage.room.producers(teacher)
+        consumer = stage.room.consume(consumes, producer.id, OPUS_ONLY)
+        stage.take_told()
+        stage.room.close_producer(teacher, producer.id)
+        event = ProducerClosed(producer.id, "teacher")
+        assert stage.take_told() == [(each, event) for each in ("told", "asked", "consumes")]
+        assert producer.closed
+        assert consumer.closed
+        assert consumes.consumers == {}
+        assert stage.room.producers(asked) == []
+
+    def test_pausing_and_resuming_tells_whoever_knew_and_only_once(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        stage.enter("ann")
+        producer = stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        stage.take_told()
+        stage.room.pause_producer(teacher, producer.id)
+        stage.room.pause_producer(teacher, producer.id)
+        assert stage.take_told() == [("ann", ProducerPaused(producer.id, "teacher"))]
+        stage.room.resume_producer(teacher, producer.id)
+        stage.room.resume_producer(teacher, producer.id)
+        assert stage.take_told() == [("ann", ProducerResumed(producer.id, "teacher"))]
+
+    @pytest.mark.parametrize("action", ["close_producer", "pause_producer", "resume_producer"])
+    def test_hands_off_the_producers_of_others(self, action: str) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.connected("ann")
+        producer = stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        fault = fault_of(lambda: getattr(stage.room, action)(ann, producer.id))
+        assert fault is Fault.PRODUCER_NOT_FOUND
+
+
+class TestConsuming:
+    def test_starts_paused(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.connected("ann")
+        producer = stage.room.produce(teacher, "video", RTP_PARAMETERS)
+        consumer = stage.room.consume(ann, producer.id, OPUS_ONLY)
+        assert ann.consumer(consumer.id) is consumer
+        assert consumer.paused
+
+    def test_no_such_producer(self) -> None:
+        stage = Stage()
+        ann = stage.connected("ann")
+        fault = fault_of(lambda: stage.room.consume(ann, "none", OPUS_ONLY))
+        assert fault is Fault.PRODUCER_NOT_FOUND
+
+    def test_against_the_rules(self) -> None:
+        stage = Stage()
+        ann = stage.connected("ann")
+        bob = stage.connected("bob")
+        producer = stage.room.produce(ann, "audio", RTP_PARAMETERS)
+        fault = fault_of(lambda: stage.room.consume(bob, producer.id, OPUS_ONLY))
+        assert fault is Fault.NOT_FROM_TEACHER
+
+    def test_needs_a_receive_transport(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.enter("ann")
+        stage.room.create_transport(ann, "send", None)
+        producer = stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        fault = fault_of(lambda: stage.room.consume(ann, producer.id, OPUS_ONLY))
+        assert fault is Fault.RECV_TRANSPORT_NOT_FOUND
+
+    def test_nothing_in_common(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.connected("ann")
+        producer = stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        fault = fault_of(lambda: stage.room.consume(ann, producer.id, RtpCapabilities()))
+        assert fault is Fault.CANNOT_CONSUME
+
+    def test_closing(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.connected("ann")
+        producer = stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        consumer = stage.room.consume(ann, producer.id, OPUS_ONLY)
+        stage.room.close_consumer(ann, consumer.id)
+        assert consumer.closed
+        fault = fault_of(lambda: stage.room.close_consumer(ann, consumer.id))
+        assert fault is Fault.CONSUMER_NOT_FOUND
+
+
+class TestLeaving:
+    def test_streams_end_before_the_peer_does(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.connected("ann")
+        audio = stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        video = stage.room.produce(teacher, "video", RTP_PARAMETERS)
+        stage.room.consume(ann, video.id, OPUS_ONLY)
+        stage.take_told()
+        stage.room.remove(teacher)
+        assert stage.take_told() == [
+            ("ann", ProducerClosed(audio.id, "teacher")),
+            ("ann", ProducerClosed(video.id, "teacher")),
+            ("ann", PeerLeft("teacher", True)),
+        ]
+        assert [each.closed for each in stage.router.transports] == [True, True, False, False]
+        assert stage.room.peers == (ann,)
+        assert ann.consumers == {}
+
+    def test_who_left_is_told_nothing_any_more(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.connected("ann")
+        producer = stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        stage.room.consume(ann, producer.id, OPUS_ONLY)
+        stage.room.remove(ann)
+        stage.take_told()
+        stage.room.close_producer(teacher, producer.id)
+        assert stage.take_told() == []
+
+    def test_a_stream_does_not_remember_who_left(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.enter("ann")
+        stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        [publication] = stage.room.producers(teacher)
+        assert ann in publication.audience
+        stage.room.remove(ann)
+        assert ann not in publication.audience
+
+    def test_a_transport_that_the_owner_closed_is_not_reported_lost(self) -> None:
+        stage = Stage()
+        ann = stage.connected("ann")
+        stage.enter("bob")
+        stage.room.remove(ann)
+        stage.take_told()
+        stage.router.transports[0].lose("ice-timeout")
+        assert stage.take_told() == []
+
+    def test_closing_the_room_closes_its_router(self) -> None:
+        stage = Stage()
+        stage.room.remove(stage.enter("ann"))
+        stage.room.close()
+        assert stage.router.closed
+
+
+def test_snapshot() -> None:
+    stage = Stage()
+    ann = stage.enter("ann")
+    transport = stage.room.create_transport(ann, "recv", None)
+    assert room_snapshot(stage.room) == RoomSnapshot(
+        "room", (PeerSnapshot("ann", "Ann", False, {"recv": transport.stats()}),)
+    )

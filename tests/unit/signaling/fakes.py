@@ -1,0 +1,135 @@
+"""A connection whose other end is the test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from sidecar.classroom.policy import POLICIES
+from sidecar.signaling.connection import CloseReason, Disconnected
+from sidecar.signaling.limits import Limits
+from sidecar.signaling.registry import Registry
+from sidecar.signaling.session import Session
+from tests.unit.classroom.fakes import FakeWorker
+
+UNTIL_TOLD = Limits(probe_timeout_s=3600, send_timeout_s=3600)
+"""Whoever waits for a client waits until the test decides."""
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class FakeConnection:
+    """What the session sends is read with ``reply``; frames for it are put into ``frames``."""
+
+    def __init__(self, *, answers_pings: bool = True) -> None:
+        self.is_open = True
+        self.local_address = "192.0.2.1"
+        self.frames: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+        self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self.pings: asyncio.Queue[None] = asyncio.Queue()
+        self.pong = asyncio.Event()
+        self.pong_is_late = False
+        if answers_pings:
+            self.pong.set()
+        self.closed_with: CloseReason | None = None
+
+    async def receive(self) -> str | bytes:
+        frame = await self.frames.get()
+        if frame is None:
+            raise Disconnected
+        return frame
+
+    async def send(self, text: bytes) -> None:
+        await self.reads.wait()
+        self.sent.put_nowait(json.loads(text))
+
+    async def ping(self) -> None:
+        self.pings.put_nowait(None)
+        await self.pong.wait()
+        if self.pong_is_late:
+            raise TimeoutError
+        if not self.is_open:
+            raise Disconnected
+
+    async def close(self, reason: CloseReason) -> None:
+        self.is_open = False
+        self.closed_with = reason
+
+    def give_up_on_pong(self) -> None:
+        """The time for answering a ping is over."""
+        self.pong_is_late = True
+        self.pong.set()
+
+    def disconnect(self) -> None:
+        """The client goes away."""
+        self.is_open = False
+        self.pong.set()
+        self.frames.put_nowait(None)
+
+
+class Client:
+    """A session over a fake connection, and the client at the other end."""
+
+    def __init__(self, school: School, connection: FakeConnection) -> None:
+        self.connection = connection
+        self.session = Session(connection, school.registry, school.limits, school.clock)
+        self.task = asyncio.create_task(self.session.run())
+
+    def send(self, type_: str, data: object = None, **extra: object) -> None:
+        message = {"type": type_, "data": data, **extra}
+        self.connection.frames.put_nowait(json.dumps(message))
+
+    async def receive(self) -> dict[str, Any]:
+        return await self.connection.sent.get()
+
+    async def request(self, type_: str, data: object = None, **extra: object) -> dict[str, Any]:
+        self.send(type_, data, **extra)
+        return await self.receive()
+
+    def send_join(self, peer_id: str, *, is_teacher: bool = False, room_id: str = "room") -> None:
+        name = peer_id.title()
+        data = {"roomId": room_id, "peerId": peer_id, "name": name, "isTeacher": is_teacher}
+        self.send("join", data)
+
+    async def join(
+        self, peer_id: str, *, is_teacher: bool = False, room_id: str = "room"
+    ) -> dict[str, Any]:
+        self.send_join(peer_id, is_teacher=is_teacher, room_id=room_id)
+        return await self.receive()
+
+    async def leave(self) -> None:
+        """Disconnect, and wait until the server has done all that follows from it."""
+        self.connection.disconnect()
+        await self.task
+
+
+class School:
+    """A registry over a fake worker, and its clients."""
+
+    def __init__(
+        self, *, policy: str = "classroom", max_peers: int = 50, limits: Limits = UNTIL_TOLD
+    ) -> None:
+        self.worker = FakeWorker()
+        self.registry = Registry(self.worker.as_worker(), POLICIES[policy], max_peers)
+        self.limits = limits
+        self.clock = FakeClock()
+        self.clients: list[Client] = []
+
+    def client(self, *, answers_pings: bool = True) -> Client:
+        client = Client(self, FakeConnection(answers_pings=answers_pings))
+        self.clients.append(client)
+        return client
+
+    async def close(self) -> None:
+        for client in self.clients:
+            if not client.task.done():
+                await client.leave()
