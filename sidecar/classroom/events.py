@@ -69,7 +69,7 @@ class ProducerResumed(Event, frozen=True):
 class TransportClosed(Event, frozen=True):
     """The recipient's own transport was lost, and with it all that ran over it.
 
-    ``reason`` is ``ice-timeout``, ``dtls-failed`` or ``dtls-closed``.
+    ``reason`` is ``ice-timeout``, ``dtls-failed``, ``dtls-closed`` or ``srtp-failed``.
     """
 
     type: ClassVar[str] = "transportClosed"
