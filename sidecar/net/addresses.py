@@ -16,34 +16,36 @@ _HOST_TYPE_PREFERENCE: Final = 126
 _MAX_LOCAL_PREFERENCE: Final = 65535
 _COMPONENT: Final = 1
 
-_VIRTUAL_INTERFACES: Final = (
+_VIRTUAL_NAME_STARTS: Final = (
     "br-",
-    "default switch",
     "docker",
-    "hamachi",
-    "hyper-v",
-    "nordlynx",
-    "openvpn",
     "ppp",
-    "tailscale",
     "tap",
     "tun",
     "utun",
     "vboxnet",
-    "vethernet",
     "veth",
     "virbr",
-    "virtualbox",
     "vmnet",
+    "wg",
+    "zt",
+)
+_VIRTUAL_NAME_PARTS: Final = (
+    "default switch",
+    "hamachi",
+    "hyper-v",
+    "nordlynx",
+    "openvpn",
+    "tailscale",
+    "virtualbox",
     "vmware",
     "vpn",
-    "wg",
     "wireguard",
     "wsl",
     "zerotier",
-    "zt",
 )
-"""Parts of the names of VPN, container and virtual-machine interfaces, lower case."""
+"""How the interfaces of VPNs, containers and virtual machines are called, lower case: short names
+on Unix, descriptions on Windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,9 @@ def rank_addresses(addresses: Iterable[InterfaceAddress], *, version: int) -> li
 
 def _is_virtual(interface: str) -> bool:
     name = interface.lower()
-    return any(part in name for part in _VIRTUAL_INTERFACES)
+    return name.startswith(_VIRTUAL_NAME_STARTS) or any(
+        part in name for part in _VIRTUAL_NAME_PARTS
+    )
 
 
 def _priority(index: int) -> int:

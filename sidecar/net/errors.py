@@ -13,3 +13,7 @@ class DtlsError(NetError):
 
 class SrtpError(NetError):
     """A packet that could not be protected, or that failed authentication or the replay check."""
+
+
+class PacketTooLongError(SrtpError):
+    """A packet that has no room for what protects it. Others are not affected."""

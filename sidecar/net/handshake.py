@@ -102,18 +102,22 @@ class Handshake:
         self._busy = False
         error = step.exception()
         if self._over:
+            if error is None:
+                self._send(step.result())  # without our last flight close_notify can't be read
             self._say_goodbye()
             return
         if error is not None:
             self._send(endpoint.drain())
-            if not isinstance(error, DtlsError):
-                raise error
             self._finish("dtls-failed")
+            if not isinstance(error, DtlsError):
+                raise error  # a mistake of ours, for the loop's exception handler to report
             return
         self._send(step.result())
         if endpoint.srtp is not None and not self._keyed:
             self._keyed = True
             self._on_keys(endpoint.srtp)
+        if self._over:
+            return  # the owner has closed it on getting the keys
         if endpoint.closed:
             self._finish("dtls-closed")
         elif self._waiting:

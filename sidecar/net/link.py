@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Protocol
 
 from sidecar.net.dtls import FINGERPRINT_ALGORITHMS, Certificate, DtlsRole, is_dtls
-from sidecar.net.errors import SrtpError
+from sidecar.net.errors import PacketTooLongError, SrtpError
 from sidecar.net.handshake import Handshake
 from sidecar.net.ice import Address, IceLite
 from sidecar.net.srtp import SrtpSession
@@ -60,6 +60,7 @@ class MediaLink:
         ice: The ICE state, which the port drives.
         ice_candidates: Where the port can be reached, best first.
         undecryptable: SRTP and SRTCP packets that failed authentication or the replay check.
+        unsendable: Packets for the peer that were too long.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class MediaLink:
         self.transport = transport
         self.ice_candidates = ice_candidates
         self.undecryptable = 0
+        self.unsendable = 0
         self._port = port
         self._srtp: SrtpSession | None = None
         self._closed = False
@@ -144,12 +146,16 @@ class MediaLink:
             return
         send = self._port.send
         try:
-            for packet in rtp:
-                send(srtp.protect_rtp(packet), address)
-            for packet in rtcp:
-                send(srtp.protect_rtcp(packet), address)
+            for protect, packets in ((srtp.protect_rtp, rtp), (srtp.protect_rtcp, rtcp)):
+                for packet in packets:
+                    try:
+                        send(protect(packet), address)
+                    except PacketTooLongError:
+                        self.unsendable += 1  # its sender's doing, not this peer's
         except SrtpError as error:
-            # libsrtp refuses when a key is used up: going on would fail with each packet.
+            # libsrtp refuses when a key is used up: going on would fail with each packet, also
+            # with the last ones of the transport that now closes.
+            self._srtp = None
             logger.warning("transport %s: cannot protect: %s", self.transport.id, error)
             self.fail("srtp-failed")
 

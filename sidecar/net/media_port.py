@@ -178,8 +178,7 @@ class MediaPort:
         for username in link.ice.username_fragments:
             self.forget_username(username)
         for address in link.ice.valid_addresses:
-            if self._link_by_address.get(address) is link:
-                del self._link_by_address[address]
+            self._forget_address(address, link)
 
     def now_ns(self) -> int:
         """The time (monotonic)."""
@@ -227,10 +226,15 @@ class MediaPort:
         if outcome.retired_username is not None:
             self.forget_username(outcome.retired_username)
         for forgotten in outcome.forgotten:
-            self._link_by_address.pop(forgotten, None)
+            self._forget_address(forgotten, link)
         if outcome.validated:
             self._link_by_address[address] = link
             link.ice_validated()
+
+    def _forget_address(self, address: Address, link: MediaLink) -> None:
+        """Forgets where a link was reached, unless another one is reached there by now."""
+        if self._link_by_address.get(address) is link:
+            del self._link_by_address[address]
 
     def _on_wake_up(self) -> None:
         self._wake_up = None
@@ -262,10 +266,10 @@ class MediaPort:
         self._consent_timer = self._loop.call_later(CONSENT_CHECK_INTERVAL_S, self._check_consent)
 
     def _check_consent(self) -> None:
+        self._consent_timer = None
+        if self._links:
+            self._schedule_consent_check()
         now_ns = self._clock()
         for link in [each for each in self._links if each.ice.has_expired(now_ns)]:
             logger.info("transport %s: no ICE check for 30 s", link.transport.id)
             link.fail("ice-timeout")
-        self._consent_timer = None
-        if self._links:
-            self._schedule_consent_check()

@@ -7,7 +7,7 @@ from typing import Final
 
 import pylibsrtp
 
-from sidecar.net.errors import SrtpError
+from sidecar.net.errors import PacketTooLongError, SrtpError
 
 REPLAY_WINDOW_PACKETS: Final = 1024
 """How far behind the newest packet one may still arrive (RFC 3711 section 3.3.2: 64 or more)."""
@@ -48,6 +48,7 @@ class SrtpSession:
 
     Raises:
         SrtpError: From every method, for a packet that libsrtp does not take.
+        PacketTooLongError: From the protecting ones, for a packet above some 1,350 bytes.
     """
 
     __slots__ = ("_inbound", "_outbound")
@@ -78,7 +79,9 @@ class SrtpSession:
         """Encrypts and authenticates an RTP packet."""
         try:
             return self._outbound.protect(packet)
-        except (pylibsrtp.Error, ValueError) as error:
+        except ValueError as error:
+            raise PacketTooLongError(str(error)) from error
+        except pylibsrtp.Error as error:
             raise SrtpError(str(error)) from error
 
     def unprotect_rtp(self, packet: bytes) -> bytes:
@@ -92,7 +95,9 @@ class SrtpSession:
         """Encrypts and authenticates a compound or reduced-size RTCP packet."""
         try:
             return self._outbound.protect_rtcp(packet)
-        except (pylibsrtp.Error, ValueError) as error:
+        except ValueError as error:
+            raise PacketTooLongError(str(error)) from error
+        except pylibsrtp.Error as error:
             raise SrtpError(str(error)) from error
 
     def unprotect_rtcp(self, packet: bytes) -> bytes:

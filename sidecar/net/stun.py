@@ -14,6 +14,9 @@ from aioice import stun
 _COOKIE: Final = stun.COOKIE.to_bytes(4, "big")
 _FIRST_OPTIONAL_ATTRIBUTE: Final = 0x8000
 _ATTRIBUTE_HEADER: Final = struct.Struct("!HH")
+_MESSAGE_INTEGRITY: Final = 0x0008
+_UNKNOWN_ATTRIBUTES: Final = 0x000A
+_FINGERPRINT: Final = 0x8028
 
 
 def is_stun(datagram: bytes) -> bool:
@@ -101,19 +104,23 @@ def unknown_attributes(request: BindingRequest, password: bytes) -> bytes:
     # the length (MESSAGE-INTEGRITY, FINGERPRINT) is computed by hand over the longer message.
     message = request.reply(stun.Class.ERROR)
     message.attributes["ERROR-CODE"] = (420, "Unknown Attribute")
-    body = bytes(message) + _ATTRIBUTE_HEADER.pack(0x000A, len(types)) + types
+    body = bytes(message) + _ATTRIBUTE_HEADER.pack(_UNKNOWN_ATTRIBUTES, len(types)) + types
     body += bytes(stun.padding_length(len(types)))
     body = stun.set_body_length(body, len(body) - stun.HEADER_LENGTH)
-    body += _ATTRIBUTE_HEADER.pack(0x0008, 20) + stun.message_integrity(body, password)
-    body += _ATTRIBUTE_HEADER.pack(0x8028, 4) + stun.message_fingerprint(body).to_bytes(4, "big")
+    body += _ATTRIBUTE_HEADER.pack(_MESSAGE_INTEGRITY, 20) + stun.message_integrity(body, password)
+    fingerprint = stun.message_fingerprint(body)
+    body += _ATTRIBUTE_HEADER.pack(_FINGERPRINT, 4) + fingerprint.to_bytes(4, "big")
     return stun.set_body_length(body, len(body) - stun.HEADER_LENGTH)
 
 
 def _unknown_required_attributes(datagram: bytes) -> tuple[int, ...]:
+    """What follows MESSAGE-INTEGRITY is not covered by it and does not count (RFC 8489, 14.5)."""
     unknown = []
     position = stun.HEADER_LENGTH
     while position + _ATTRIBUTE_HEADER.size <= len(datagram):
         kind, length = _ATTRIBUTE_HEADER.unpack_from(datagram, position)
+        if kind == _MESSAGE_INTEGRITY:
+            break
         if kind < _FIRST_OPTIONAL_ATTRIBUTE and kind not in stun.ATTRIBUTES_BY_TYPE:
             unknown.append(kind)
         position += _ATTRIBUTE_HEADER.size + length + stun.padding_length(length)

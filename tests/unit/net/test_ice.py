@@ -1,0 +1,289 @@
+"""ICE-lite: who is answered, where media goes, and when consent ends."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from sidecar.net.ice import (
+    CONSENT_TIMEOUT_NS,
+    MAX_VALID_ADDRESSES,
+    PASSWORD_LENGTH,
+    USERNAME_FRAGMENT_LENGTH,
+    Address,
+    CheckOutcome,
+    IceLite,
+    generate_ice_parameters,
+)
+from sidecar.net.stun import parse_binding_request
+from sidecar.ortc.parameters import IceParameters
+from tests.unit.net.support import (
+    BINDING_ERROR,
+    BINDING_REQUEST,
+    BINDING_SUCCESS,
+    SECOND_NS,
+    UNKNOWN_ATTRIBUTES,
+    XOR_MAPPED_ADDRESS,
+    StunMessage,
+    build_check,
+    build_stun,
+    check_attributes,
+    ice_parameters,
+)
+
+HOME: Address = ("192.0.2.1", 1000)
+ELSEWHERE: Address = ("198.51.100.2", 2000)
+PARAMETERS = ice_parameters()
+
+
+def receive(
+    ice: IceLite, datagram: bytes, source: Address = HOME, now_ns: int = 0
+) -> CheckOutcome | None:
+    request = parse_binding_request(datagram)
+    assert request is not None
+    return ice.check(request, source, now_ns)
+
+
+def check(
+    ice: IceLite,
+    source: Address = HOME,
+    *,
+    nominate: bool = False,
+    now_ns: int = 0,
+    parameters: IceParameters | None = None,
+) -> CheckOutcome:
+    """Has the peer check, and expects success."""
+    datagram = build_check(parameters or ice.parameters, nominate=nominate)
+    outcome = receive(ice, datagram, source, now_ns)
+    assert outcome is not None and outcome.validated
+    assert StunMessage(outcome.response).kind == BINDING_SUCCESS
+    return outcome
+
+
+def test_credentials_are_long_enough_and_random() -> None:
+    parameters = generate_ice_parameters(random.Random(1).choice)
+    assert len(parameters.username_fragment) == USERNAME_FRAGMENT_LENGTH >= 4
+    assert len(parameters.password) == PASSWORD_LENGTH >= 22
+    assert (parameters.username_fragment + parameters.password).isalnum()
+    assert parameters.ice_lite is True
+    assert parameters != generate_ice_parameters(random.Random(2).choice)
+
+
+def test_a_check_is_answered_with_where_it_came_from() -> None:
+    ice = IceLite(PARAMETERS)
+    outcome = check(ice, HOME, now_ns=7)
+    answer = StunMessage(outcome.response)
+    assert answer[XOR_MAPPED_ADDRESS] == bytes.fromhex("0001 22fa e112a643")
+    assert answer.integrity_holds(PARAMETERS.password)
+    assert answer.fingerprint_holds()
+    assert ice.last_check_ns == 7
+    assert ice.valid_addresses == (HOME,)
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [
+        pytest.param(
+            build_stun(BINDING_REQUEST, check_attributes(PARAMETERS), password="wrong"),
+            id="wrong password",
+        ),
+        pytest.param(
+            build_stun(BINDING_REQUEST, check_attributes(PARAMETERS)), id="no message integrity"
+        ),
+        pytest.param(
+            build_stun(
+                BINDING_REQUEST,
+                check_attributes(PARAMETERS),
+                password=PARAMETERS.password,
+                fingerprint=False,
+            ),
+            id="no fingerprint",
+        ),
+        pytest.param(
+            build_stun(
+                BINDING_REQUEST,
+                check_attributes(ice_parameters("of somebody else")),
+                password=PARAMETERS.password,
+            ),
+            id="wrong user name",
+        ),
+        pytest.param(
+            build_stun(BINDING_REQUEST, [], password=PARAMETERS.password), id="no user name"
+        ),
+        pytest.param(
+            build_stun(
+                BINDING_REQUEST,
+                [*check_attributes(PARAMETERS, controlled=True), (0x7FFF, b"")],
+                password="wrong",
+            ),
+            id="unknown attribute and role conflict, but a wrong password",
+        ),
+    ],
+)
+def test_a_check_that_is_not_authentic_gets_no_answer_and_changes_nothing(datagram: bytes) -> None:
+    ice = IceLite(PARAMETERS)
+    assert receive(ice, datagram) is None
+    assert ice.selected is None
+    assert ice.valid_addresses == ()
+    assert ice.last_check_ns is None
+
+
+def test_a_role_conflict_is_refused_and_validates_nothing() -> None:
+    ice = IceLite(PARAMETERS)
+    outcome = receive(ice, build_check(PARAMETERS, nominate=True, controlled=True))
+    assert outcome is not None and not outcome.validated
+    answer = StunMessage(outcome.response)
+    assert (answer.kind, answer.error_code) == (BINDING_ERROR, 487)
+    assert ice.selected is None
+    assert ice.valid_addresses == ()
+    assert ice.last_check_ns is None
+
+
+def test_an_unknown_attribute_is_refused_and_validates_nothing() -> None:
+    ice = IceLite(PARAMETERS)
+    attributes = [*check_attributes(PARAMETERS, nominate=True), (0x7FFE, b"?")]
+    outcome = receive(ice, build_stun(BINDING_REQUEST, attributes, password=PARAMETERS.password))
+    assert outcome is not None and not outcome.validated
+    answer = StunMessage(outcome.response)
+    assert (answer.kind, answer.error_code) == (BINDING_ERROR, 420)
+    assert answer[UNKNOWN_ATTRIBUTES] == b"\x7f\xfe"
+    assert ice.selected is None
+    assert ice.valid_addresses == ()
+
+
+def test_the_first_valid_address_is_used_until_one_is_nominated() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME)
+    assert ice.selected == HOME
+    check(ice, ELSEWHERE)
+    assert ice.selected == HOME
+    check(ice, ELSEWHERE, nominate=True)
+    assert ice.selected == ELSEWHERE
+
+
+def test_media_follows_a_newly_nominated_pair_and_no_other() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True)
+    check(ice, ELSEWHERE)
+    assert ice.selected == HOME
+    check(ice, ELSEWHERE, nominate=True)
+    assert ice.selected == ELSEWHERE
+    check(ice, HOME)
+    assert ice.selected == ELSEWHERE
+    check(ice, HOME, nominate=True)
+    assert ice.selected == HOME
+
+
+def test_consent_lasts_thirty_seconds() -> None:
+    ice = IceLite(PARAMETERS)
+    started_ns = 1000 * SECOND_NS
+    check(ice, now_ns=started_ns)
+    assert not ice.has_expired(started_ns + 29_900_000_000)
+    assert not ice.has_expired(started_ns + CONSENT_TIMEOUT_NS)
+    assert ice.has_expired(started_ns + 30_100_000_000)
+
+
+def test_every_check_renews_consent() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice)
+    check(ice, ELSEWHERE, now_ns=29 * SECOND_NS)
+    assert not ice.has_expired(58 * SECOND_NS)
+    assert ice.has_expired(60 * SECOND_NS)
+
+
+def test_a_refused_check_does_not_renew_consent() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice)
+    receive(ice, build_check(PARAMETERS, controlled=True), now_ns=29 * SECOND_NS)
+    assert ice.has_expired(31 * SECOND_NS)
+
+
+def test_consent_does_not_expire_before_the_first_check() -> None:
+    assert not IceLite(PARAMETERS).has_expired(1 << 62)
+
+
+def test_old_credentials_are_good_until_the_first_check_with_new_ones() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, nominate=True)
+    renewed = ice_parameters("renewed")
+    assert ice.restart(renewed) is None
+    assert ice.parameters == renewed
+    assert list(ice.username_fragments) == [
+        renewed.username_fragment,
+        PARAMETERS.username_fragment,
+    ]
+    assert ice.selected == HOME
+
+    outcome = check(ice, parameters=PARAMETERS, now_ns=5)
+    assert outcome.retired_username is None
+    assert ice.last_check_ns == 5
+
+    outcome = check(ice, ELSEWHERE, parameters=renewed, nominate=True)
+    assert outcome.retired_username == PARAMETERS.username_fragment
+    assert list(ice.username_fragments) == [renewed.username_fragment]
+    assert ice.selected == ELSEWHERE
+
+    assert receive(ice, build_check(PARAMETERS, nominate=True)) is None
+    assert ice.selected == ELSEWHERE
+    assert check(ice, parameters=renewed).retired_username is None
+
+
+def test_a_refused_check_with_new_credentials_does_not_end_the_old_ones() -> None:
+    ice = IceLite(PARAMETERS)
+    renewed = ice_parameters("renewed")
+    ice.restart(renewed)
+    receive(ice, build_check(renewed, controlled=True))
+    check(ice, parameters=PARAMETERS)
+
+
+def test_old_and_new_credentials_do_not_mix() -> None:
+    ice = IceLite(PARAMETERS)
+    renewed = ice_parameters("renewed")
+    ice.restart(renewed)
+    for user, password in ((PARAMETERS, renewed.password), (renewed, PARAMETERS.password)):
+        datagram = build_stun(BINDING_REQUEST, check_attributes(user), password=password)
+        assert receive(ice, datagram) is None
+
+
+def test_a_second_restart_voids_the_oldest_credentials_at_once() -> None:
+    ice = IceLite(PARAMETERS)
+    second, third = ice_parameters("2"), ice_parameters("3")
+    ice.restart(second)
+    assert ice.restart(third) == PARAMETERS.username_fragment
+    assert list(ice.username_fragments) == [third.username_fragment, second.username_fragment]
+    assert receive(ice, build_check(PARAMETERS)) is None
+    check(ice, parameters=second)
+    assert check(ice, parameters=third).retired_username == second.username_fragment
+
+
+def test_a_restart_after_a_finished_one_voids_nothing_at_once() -> None:
+    ice = IceLite(PARAMETERS)
+    ice.restart(ice_parameters("2"))
+    check(ice)
+    assert ice.restart(ice_parameters("3")) is None
+
+
+def test_the_address_checked_longest_ago_is_forgotten_first() -> None:
+    ice = IceLite(PARAMETERS)
+    addresses: list[Address] = [("192.0.2.9", port) for port in range(MAX_VALID_ADDRESSES + 1)]
+    for address in addresses[:-1]:
+        assert check(ice, address).forgotten == []
+    check(ice, addresses[1])  # so that it is not the oldest any more
+    assert check(ice, addresses[-1]).forgotten == [addresses[2]]
+    assert len(ice.valid_addresses) == MAX_VALID_ADDRESSES
+
+
+def test_the_selected_address_is_never_forgotten() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True)
+    forgotten = [
+        each
+        for port in range(3 * MAX_VALID_ADDRESSES)
+        for each in check(ice, ("192.0.2.9", port)).forgotten
+    ]
+    assert ice.selected == HOME
+    assert HOME in ice.valid_addresses
+    assert HOME not in forgotten
+    assert len(ice.valid_addresses) == MAX_VALID_ADDRESSES
+    assert len(forgotten) == 2 * MAX_VALID_ADDRESSES + 1

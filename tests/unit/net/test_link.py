@@ -1,0 +1,346 @@
+"""The network half of a transport: what goes to whom, and when DTLS starts."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, cast
+
+import pytest
+
+from sidecar.net.dtls import Certificate, DtlsEndpoint
+from sidecar.net.errors import SrtpError
+from sidecar.net.ice import Address
+from sidecar.net.link import MediaLink
+from sidecar.net.srtp import SrtpSession
+from sidecar.net.stun import parse_binding_request
+from sidecar.ortc.parameters import DtlsFingerprint, DtlsParameters
+from sidecar.sfu import SfuError
+from tests.unit.net.support import FakePort, FakeTransport, ManualLoop, Received, build_check
+
+PeerRole = Literal["auto", "client", "server"]
+
+OUR_CERTIFICATE = Certificate()
+PEER_CERTIFICATE = Certificate()
+HOME: Address = ("192.0.2.1", 1000)
+ELSEWHERE: Address = ("198.51.100.2", 2000)
+
+RTP_PACKET = bytes([0x80, 96, 0, 1]) + bytes(4) + b"ssrc" + b"payload"
+RTCP_PACKET = bytes.fromhex("80c90001") + b"ssrc"
+
+
+class Scene:
+    """A link, its port and its transport.
+
+    Attributes:
+        loop: Of the link.
+        port: Of the link.
+        transport: Of the link.
+        link: Itself.
+    """
+
+    def __init__(self) -> None:
+        self.loop = ManualLoop()
+        self.port = FakePort(OUR_CERTIFICATE)
+        self.transport = FakeTransport()
+        self.link = MediaLink(
+            self.port,
+            self.transport.as_transport(),
+            [],
+            self.loop.as_loop(),
+            cast(ThreadPoolExecutor, None),
+        )
+        self.transport.link = self.link
+
+    def validate(self, address: Address = HOME, *, nominate: bool = True) -> None:
+        """Has a check arrive, as the port does."""
+        request = parse_binding_request(build_check(self.link.ice.parameters, nominate=nominate))
+        assert request is not None
+        outcome = self.link.ice.check(request, address, self.port.time_ns)
+        assert outcome is not None and outcome.validated
+        self.link.ice_validated()
+
+    def connect(self, role: PeerRole) -> None:
+        fingerprints = tuple(PEER_CERTIFICATE.fingerprints)
+        self.link.connect(DtlsParameters(fingerprints=fingerprints, role=role))
+
+    def receive(self, *datagrams: bytes) -> None:
+        for datagram in datagrams:
+            self.link.receive(datagram, self.port.time_ns)
+        self.loop.run_steps()
+
+    def shake_hands(self) -> DtlsEndpoint:
+        """Connects to a client; returns it."""
+        self.validate()
+        self.connect("client")
+        peer = DtlsEndpoint(PEER_CERTIFICATE, "client", OUR_CERTIFICATE.fingerprints)
+        self.finish_with(peer, peer.step([]))
+        return peer
+
+    def finish_with(self, peer: DtlsEndpoint, flight: list[bytes]) -> None:
+        while flight:
+            self.receive(*flight)
+            sent = self.port.take_sent()
+            flight = peer.step(sent) if sent else []
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def keyed(peer: DtlsEndpoint) -> SrtpSession:
+    assert peer.srtp is not None
+    return peer.srtp
+
+
+def test_what_the_peer_is_told(scene: Scene) -> None:
+    assert scene.link.ice_parameters == scene.link.ice.parameters
+    assert scene.link.ice_parameters.ice_lite is True
+    assert scene.link.dtls_parameters.role == "auto"
+    assert list(scene.link.dtls_parameters.fingerprints) == OUR_CERTIFICATE.fingerprints
+
+
+def test_a_client_is_served(scene: Scene) -> None:
+    peer = scene.shake_hands()
+    assert peer.srtp is not None
+    assert scene.transport.connected_ns == scene.port.time_ns
+    assert scene.port.wake_ups == 1
+
+
+def test_a_client_hello_before_connect_is_not_wasted(scene: Scene) -> None:
+    scene.validate()
+    peer = DtlsEndpoint(PEER_CERTIFICATE, "client", OUR_CERTIFICATE.fingerprints)
+    scene.receive(*peer.step([]))
+    assert scene.port.sent == []
+    scene.connect("client")
+    scene.loop.run_steps()
+    scene.finish_with(peer, peer.step(scene.port.take_sent()))
+    assert scene.transport.connected_ns is not None
+
+
+@pytest.mark.parametrize("role", ["server", "auto"])
+def test_we_are_the_client_of_others_as_soon_as_ice_has_an_address(
+    scene: Scene, role: PeerRole
+) -> None:
+    scene.connect(role)
+    assert scene.loop.steps == []
+    scene.validate()
+    scene.loop.run_steps()
+    peer = DtlsEndpoint(PEER_CERTIFICATE, "server", OUR_CERTIFICATE.fingerprints)
+    scene.finish_with(peer, peer.step(scene.port.take_sent()))
+    assert scene.transport.connected_ns is not None
+    assert peer.srtp is not None
+
+
+@pytest.mark.parametrize("role", ["server", "auto"])
+def test_we_are_the_client_at_once_when_ice_has_an_address(scene: Scene, role: PeerRole) -> None:
+    scene.validate()
+    scene.connect(role)
+    scene.loop.run_steps()
+    assert scene.port.sent
+    assert {address for _datagram, address in scene.port.sent} == {HOME}
+
+
+def test_later_checks_start_nothing_again(scene: Scene) -> None:
+    scene.connect("auto")
+    scene.validate()
+    scene.loop.run_steps()
+    scene.port.take_sent()
+    scene.validate(ELSEWHERE)
+    scene.loop.run_steps()
+    assert scene.port.sent == []
+
+
+@pytest.mark.parametrize(
+    "fingerprints",
+    [
+        pytest.param((), id="none"),
+        pytest.param((DtlsFingerprint(algorithm="md5", value="00"),), id="unknown algorithm"),
+    ],
+)
+def test_without_a_usable_fingerprint_there_is_no_connection(
+    scene: Scene, fingerprints: tuple[DtlsFingerprint, ...]
+) -> None:
+    with pytest.raises(SfuError) as caught:
+        scene.link.connect(DtlsParameters(fingerprints=fingerprints, role="client"))
+    assert caught.value.code == "invalid-dtls-parameters"
+    scene.shake_hands()  # the right ones are still welcome
+    assert scene.transport.connected_ns is not None
+
+
+def test_a_wrong_fingerprint_closes_the_transport(scene: Scene) -> None:
+    scene.validate()
+    fingerprints = tuple(Certificate().fingerprints)
+    scene.link.connect(DtlsParameters(fingerprints=fingerprints, role="client"))
+    peer = DtlsEndpoint(PEER_CERTIFICATE, "client", OUR_CERTIFICATE.fingerprints)
+    scene.finish_with(peer, peer.step([]))
+    assert scene.transport.connected_ns is None
+    assert scene.transport.closed_for == ["dtls-failed"]
+    assert peer.closed
+
+
+def test_packets_are_decrypted_and_told_apart(scene: Scene) -> None:
+    peer = keyed(scene.shake_hands())
+    scene.receive(peer.protect_rtp(RTP_PACKET), peer.protect_rtcp(RTCP_PACKET))
+    assert scene.transport.received == [
+        Received("rtp", RTP_PACKET, scene.port.time_ns),
+        Received("rtcp", RTCP_PACKET, scene.port.time_ns),
+    ]
+    assert scene.link.undecryptable == 0
+
+
+def test_packets_before_the_keys_are_dropped(scene: Scene) -> None:
+    scene.validate()
+    scene.receive(RTP_PACKET, RTCP_PACKET)
+    assert scene.transport.received == []
+    assert scene.link.undecryptable == 0
+
+
+def test_packets_that_fail_the_check_are_counted(scene: Scene) -> None:
+    peer = keyed(scene.shake_hands())
+    protected = peer.protect_rtp(RTP_PACKET)
+    scene.receive(protected, protected, RTP_PACKET, RTCP_PACKET, b"\x80")
+    assert len(scene.transport.received) == 1
+    assert scene.link.undecryptable == 4
+
+
+def test_the_first_byte_says_what_a_datagram_is(scene: Scene) -> None:
+    """RFC 7983: 20 to 63 is DTLS, 128 to 191 SRTP and SRTCP; the rest is dropped."""
+    scene.shake_hands()
+    steps, packets = [], []
+    for first_byte in range(256):
+        before = scene.link.undecryptable
+        scene.link.receive(bytes([first_byte]) + bytes(30), 0)
+        if scene.loop.steps:
+            steps.append(first_byte)
+            scene.loop.run_steps()
+        if scene.link.undecryptable > before:
+            packets.append(first_byte)
+    assert steps == list(range(20, 64))
+    assert packets == list(range(128, 192))
+    assert scene.transport.closed_for == []
+
+
+def test_a_short_datagram_is_dropped(scene: Scene) -> None:
+    scene.shake_hands()
+    for first_byte in range(256):
+        scene.link.receive(bytes([first_byte]), 0)
+    assert scene.loop.steps == []
+    assert scene.transport.received == []
+
+
+def test_packets_are_protected_and_go_to_the_nominated_address(scene: Scene) -> None:
+    peer = keyed(scene.shake_hands())
+    scene.link.send([RTP_PACKET], [RTCP_PACKET])
+    (rtp, rtp_address), (rtcp, rtcp_address) = scene.port.sent
+    assert peer.unprotect_rtp(rtp) == RTP_PACKET
+    assert peer.unprotect_rtcp(rtcp) == RTCP_PACKET
+    assert rtp_address == rtcp_address == HOME
+
+    scene.port.take_sent()
+    scene.validate(ELSEWHERE)
+    scene.link.send([RTP_PACKET], [])
+    ((_datagram, address),) = scene.port.sent
+    assert address == ELSEWHERE
+
+
+def test_nothing_is_sent_before_the_keys(scene: Scene) -> None:
+    scene.validate()
+    scene.link.send([RTP_PACKET], [RTCP_PACKET])
+    assert scene.port.sent == []
+
+
+def test_nothing_is_sent_before_the_first_check(scene: Scene) -> None:
+    """Neither media nor DTLS, as long as nobody has shown that he wants it."""
+    scene.connect("client")
+    peer = DtlsEndpoint(PEER_CERTIFICATE, "client", OUR_CERTIFICATE.fingerprints)
+    scene.receive(*peer.step([]))
+    scene.link.send([RTP_PACKET], [RTCP_PACKET])
+    assert scene.port.sent == []
+
+
+def test_a_packet_that_is_too_long_is_dropped_alone(scene: Scene) -> None:
+    """A sender with long packets does no harm to those who receive them."""
+    peer = keyed(scene.shake_hands())
+    too_long = RTP_PACKET + bytes(1400)
+    scene.link.send([too_long, RTP_PACKET], [RTCP_PACKET + bytes(1400), RTCP_PACKET])
+    rtp, rtcp = scene.port.take_sent()
+    assert peer.unprotect_rtp(rtp) == RTP_PACKET
+    assert peer.unprotect_rtcp(rtcp) == RTCP_PACKET
+    assert scene.link.unsendable == 2
+    assert scene.transport.closed_for == []
+
+
+def test_a_key_that_is_used_up_closes_the_transport_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_session: SrtpSession, _packet: bytes) -> bytes:
+        raise SrtpError("can't use key any more")
+
+    scene.shake_hands()
+    monkeypatch.setattr(SrtpSession, "protect_rtp", refuse)
+    monkeypatch.setattr(SrtpSession, "protect_rtcp", refuse)
+    close = scene.link.close
+
+    def close_with_a_last_word() -> None:
+        scene.link.send([], [RTCP_PACKET])  # as a transport does when it closes
+        close()
+
+    monkeypatch.setattr(scene.link, "close", close_with_a_last_word)
+    scene.link.send([RTP_PACKET, RTP_PACKET], [])
+    assert scene.transport.closed_for == ["srtp-failed"]
+
+
+def test_the_peers_goodbye_closes_the_transport(scene: Scene) -> None:
+    peer = scene.shake_hands()
+    scene.receive(*peer.close())
+    assert scene.transport.closed_for == ["dtls-closed"]
+    assert scene.port.retired == [scene.link]
+
+
+def test_close_says_goodbye_and_is_recognised_no_more(scene: Scene) -> None:
+    peer = scene.shake_hands()
+    scene.link.close()
+    peer.step(scene.port.take_sent())
+    assert peer.closed
+    assert scene.port.retired == [scene.link]
+    scene.link.close()
+    scene.link.send([RTP_PACKET], [RTCP_PACKET])
+    scene.receive(keyed(peer).protect_rtp(RTP_PACKET))
+    assert scene.port.sent == []
+    assert scene.port.retired == [scene.link]
+    assert scene.transport.received == []
+    assert scene.transport.closed_for == []
+
+
+def test_close_before_connect_says_nothing(scene: Scene) -> None:
+    scene.link.close()
+    assert scene.port.sent == []
+    assert scene.port.retired == [scene.link]
+
+
+def test_an_ice_restart_makes_new_credentials_and_keeps_the_old_for_a_while(scene: Scene) -> None:
+    first = scene.link.ice_parameters
+    scene.validate()
+    second = scene.link.restart_ice()
+    assert second == scene.link.ice_parameters
+    assert second.username_fragment != first.username_fragment
+    assert scene.port.known == [first.username_fragment, second.username_fragment]
+
+    third = scene.link.restart_ice()
+    assert scene.port.known == [second.username_fragment, third.username_fragment]
+
+
+def test_media_flows_on_during_an_ice_restart(scene: Scene) -> None:
+    peer = keyed(scene.shake_hands())
+    scene.link.restart_ice()
+    scene.link.send([RTP_PACKET], [])
+    ((datagram, address),) = scene.port.sent
+    assert peer.unprotect_rtp(datagram) == RTP_PACKET
+    assert address == HOME
+
+
+def test_giving_a_peer_up_closes_the_transport(scene: Scene) -> None:
+    scene.link.fail("ice-timeout")
+    assert scene.transport.closed_for == ["ice-timeout"]
+    assert scene.port.retired == [scene.link]

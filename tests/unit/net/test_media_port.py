@@ -1,0 +1,565 @@
+"""The shared UDP port, over the loopback interface."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import socket
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
+from typing import Any, cast
+
+import pytest
+
+from sidecar.net import media_port as media_port_module
+from sidecar.net.addresses import AddressBook
+from sidecar.net.dtls import Certificate, DtlsEndpoint, is_dtls
+from sidecar.net.ice import MAX_VALID_ADDRESSES, Address
+from sidecar.net.link import MediaLink
+from sidecar.net.media_port import (
+    MAX_DATAGRAMS_PER_WAKE_UP,
+    MediaPort,
+    NoFreePortError,
+    open_media_socket,
+)
+from sidecar.ortc.parameters import DtlsParameters, IceParameters
+from tests.unit.net.support import (
+    BINDING_ERROR,
+    BINDING_SUCCESS,
+    SECOND_NS,
+    FakeClock,
+    FakeTransport,
+    FakeWorker,
+    StunMessage,
+    build_check,
+    ice_parameters,
+)
+
+CERTIFICATE = Certificate()
+PEER_CERTIFICATE = Certificate()
+LOOPBACK = "127.0.0.1"
+RTP_PACKET = bytes([0x80, 96, 0, 1]) + bytes(4) + b"ssrc" + b"payload"
+
+
+class FaultySocket:
+    """A UDP socket with the faults of other systems.
+
+    Attributes:
+        receive_errors: What the next calls of ``recvfrom`` raise.
+        send_error: What ``sendto`` raises, if anything.
+    """
+
+    def __init__(self, real: socket.socket) -> None:
+        self._real = real
+        self.receive_errors: list[OSError] = []
+        self.send_error: OSError | None = None
+
+    def recvfrom(self, size: int) -> tuple[bytes, Address]:
+        if self.receive_errors:
+            raise self.receive_errors.pop(0)
+        return self._real.recvfrom(size)
+
+    def sendto(self, datagram: bytes, address: Address) -> int:
+        if self.send_error is not None:
+            raise self.send_error
+        return self._real.sendto(datagram, address)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+class Server:
+    """A port with a worker that does nothing.
+
+    Attributes:
+        socket: Of the port.
+        worker: Of the port.
+        clock: Of the port.
+        port: Itself.
+    """
+
+    def __init__(self) -> None:
+        self.socket = FaultySocket(open_media_socket(LOOPBACK, 0, 0))
+        self.worker = FakeWorker()
+        self.clock = FakeClock()
+        self.port = MediaPort(
+            cast(socket.socket, self.socket),
+            AddressBook(bound_to=LOOPBACK, announced=()),
+            CERTIFICATE,
+            clock=self.clock,
+        )
+        self.port.start(self.worker.as_worker())
+
+    def open_link(self) -> tuple[MediaLink, FakeTransport]:
+        transport = FakeTransport()
+        transport.link = self.port.open_link(transport.as_transport(), None)
+        return transport.link, transport
+
+
+class Peer:
+    """A UDP socket that talks to the port."""
+
+    def __init__(self, port: MediaPort) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
+        self.socket.bind((LOOPBACK, 0))
+        self.address: Address = self.socket.getsockname()
+        self._port_address = (LOOPBACK, port.port)
+
+    def send(self, datagram: bytes) -> None:
+        self.socket.sendto(datagram, self._port_address)
+
+    async def receive(self) -> bytes:
+        return await asyncio.get_running_loop().sock_recv(self.socket, 2048)
+
+    async def check(self, parameters: IceParameters, *, nominate: bool = True) -> StunMessage:
+        self.send(build_check(parameters, nominate=nominate))
+        return StunMessage(await self.receive())
+
+    def has_received_nothing(self) -> bool:
+        try:
+            self.socket.recv(2048)
+        except BlockingIOError:
+            return True
+        return False
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    server = Server()
+    yield server
+    server.port.close()
+
+
+@pytest.fixture
+def new_peer(server: Server) -> Iterator[Callable[[], Peer]]:
+    peers: list[Peer] = []
+
+    def make() -> Peer:
+        peers.append(Peer(server.port))
+        return peers[-1]
+
+    yield make
+    for peer in peers:
+        peer.socket.close()
+
+
+NewPeer = Callable[[], Peer]
+
+
+async def shake_hands(link: MediaLink, peer: Peer) -> DtlsEndpoint:
+    """Connects a peer, as DTLS client, to a link."""
+    link.connect(DtlsParameters(fingerprints=tuple(PEER_CERTIFICATE.fingerprints), role="client"))
+    endpoint = DtlsEndpoint(PEER_CERTIFICATE, "client", CERTIFICATE.fingerprints)
+    for datagram in endpoint.step([]):
+        peer.send(datagram)
+    while endpoint.srtp is None:
+        for datagram in endpoint.step([await peer.receive()]):
+            peer.send(datagram)
+    return endpoint
+
+
+async def test_a_check_is_answered(server: Server, new_peer: NewPeer) -> None:
+    link, _transport = server.open_link()
+    peer = new_peer()
+    answer = await peer.check(link.ice_parameters)
+    assert answer.kind == BINDING_SUCCESS
+    assert answer.integrity_holds(link.ice_parameters.password)
+    assert link.ice.selected == peer.address
+    assert link.ice.last_check_ns == server.clock.now_ns
+    assert server.port.unknown_datagrams == 0
+
+
+async def test_strangers_get_nothing(server: Server, new_peer: NewPeer) -> None:
+    link, _transport = server.open_link()
+    stranger, peer = new_peer(), new_peer()
+    hello = DtlsEndpoint(PEER_CERTIFICATE, "client", CERTIFICATE.fingerprints).step([])[0]
+    wrong_password = IceParameters(
+        username_fragment=link.ice_parameters.username_fragment, password="x" * 32, ice_lite=True
+    )
+    datagrams = [
+        b"?",
+        bytes(100),
+        bytes(range(256)) * 5,
+        RTP_PACKET,
+        hello,
+        build_check(ice_parameters("of nobody"), nominate=True),
+        build_check(wrong_password, nominate=True),
+        build_check(link.ice_parameters)[:-1],
+    ]
+    for datagram in datagrams:
+        stranger.send(datagram)
+    stranger.send(b"")
+    # One socket keeps the order: once the peer is answered, the stranger would have been.
+    await peer.check(link.ice_parameters)
+    assert stranger.has_received_nothing()
+    assert server.port.unknown_datagrams == len(datagrams)
+    assert link.ice.valid_addresses == (peer.address,)
+
+
+async def test_we_say_client_hello_once_the_peer_has_been_heard_of(
+    server: Server, new_peer: NewPeer
+) -> None:
+    link, _transport = server.open_link()
+    peer = new_peer()
+    link.connect(DtlsParameters(fingerprints=tuple(PEER_CERTIFICATE.fingerprints), role="server"))
+    await peer.check(link.ice_parameters)
+    assert is_dtls(await peer.receive())
+
+
+async def test_a_role_conflict_is_answered_but_gives_no_address(
+    server: Server, new_peer: NewPeer
+) -> None:
+    link, _transport = server.open_link()
+    peer = new_peer()
+    peer.send(build_check(link.ice_parameters, controlled=True))
+    answer = StunMessage(await peer.receive())
+    assert (answer.kind, answer.error_code) == (BINDING_ERROR, 487)
+    peer.send(RTP_PACKET)
+    await server.worker.next_call()
+    assert server.port.unknown_datagrams == 1
+
+
+async def test_links_are_told_apart_by_user_name_and_then_by_address(
+    server: Server, new_peer: NewPeer
+) -> None:
+    links = [server.open_link() for _ in range(2)]
+    peers = [new_peer() for _ in links]
+    endpoints = []
+    for (link, _transport), peer in zip(links, peers, strict=True):
+        await peer.check(link.ice_parameters)
+        assert link.ice.selected == peer.address
+        endpoints.append(await shake_hands(link, peer))
+    for index, (endpoint, peer) in enumerate(zip(endpoints, peers, strict=True)):
+        assert endpoint.srtp is not None
+        peer.send(endpoint.srtp.protect_rtp(RTP_PACKET + bytes([index])))
+        while not links[index][1].received:
+            await server.worker.next_call()
+    for index, (_link, transport) in enumerate(links):
+        assert [each.data for each in transport.received] == [RTP_PACKET + bytes([index])]
+
+
+async def test_media_goes_out_encrypted(server: Server, new_peer: NewPeer) -> None:
+    link, transport = server.open_link()
+    peer = new_peer()
+    await peer.check(link.ice_parameters)
+    endpoint = await shake_hands(link, peer)
+    while transport.connected_ns is None:
+        await server.worker.next_call()
+    link.send([RTP_PACKET], [])
+    assert endpoint.srtp is not None
+    assert endpoint.srtp.unprotect_rtp(await peer.receive()) == RTP_PACKET
+
+
+async def test_a_peer_may_move_to_another_address(server: Server, new_peer: NewPeer) -> None:
+    link, transport = server.open_link()
+    old, new = new_peer(), new_peer()
+    await old.check(link.ice_parameters)
+    endpoint = await shake_hands(link, old)
+    while transport.connected_ns is None:
+        await server.worker.next_call()
+    await new.check(link.ice_parameters)
+    assert endpoint.srtp is not None
+    new.send(endpoint.srtp.protect_rtp(RTP_PACKET))
+    while not transport.received:
+        await server.worker.next_call()
+    link.send([RTP_PACKET], [])
+    assert endpoint.srtp.unprotect_rtp(await new.receive()) == RTP_PACKET
+    assert old.has_received_nothing()
+
+
+async def test_an_address_that_another_link_has_taken_over_stays_with_it(
+    server: Server, new_peer: NewPeer
+) -> None:
+    first, _ = server.open_link()
+    second, _ = server.open_link()
+    peer = new_peer()
+    await peer.check(first.ice_parameters)
+    await peer.check(second.ice_parameters)
+    # The first link forgets the address, since it sees many others.
+    for _ in range(MAX_VALID_ADDRESSES + 1):
+        await new_peer().check(first.ice_parameters)
+    assert peer.address not in first.ice.valid_addresses
+    first.close()
+    peer.send(RTP_PACKET)
+    await server.worker.next_call()
+    assert server.port.unknown_datagrams == 0
+
+
+async def test_an_address_that_is_forgotten_is_a_strangers(
+    server: Server, new_peer: NewPeer
+) -> None:
+    link, _transport = server.open_link()
+    peers = [new_peer() for _ in range(MAX_VALID_ADDRESSES + 2)]
+    for peer in peers:
+        await peer.check(link.ice_parameters, nominate=False)
+    peers[0].send(RTP_PACKET)  # selected, and so kept
+    peers[-1].send(RTP_PACKET)
+    await server.worker.next_call()
+    assert server.port.unknown_datagrams == 0
+    peers[1].send(RTP_PACKET)
+    await server.worker.next_call()
+    assert server.port.unknown_datagrams == 1
+
+
+async def test_after_an_ice_restart_the_old_user_name_ends(
+    server: Server, new_peer: NewPeer
+) -> None:
+    link, _transport = server.open_link()
+    peer, stranger = new_peer(), new_peer()
+    old = link.ice_parameters
+    await peer.check(old)
+    new = link.restart_ice()
+    assert (await peer.check(old)).kind == BINDING_SUCCESS
+    assert (await peer.check(new)).kind == BINDING_SUCCESS
+    stranger.send(build_check(old))
+    await peer.check(new)
+    assert stranger.has_received_nothing()
+
+
+async def test_after_a_second_ice_restart_the_oldest_user_name_has_ended(
+    server: Server, new_peer: NewPeer
+) -> None:
+    link, _transport = server.open_link()
+    peer, stranger = new_peer(), new_peer()
+    oldest = link.ice_parameters
+    middle, newest = link.restart_ice(), link.restart_ice()
+    stranger.send(build_check(oldest))
+    assert (await peer.check(middle)).kind == BINDING_SUCCESS
+    assert (await peer.check(newest)).kind == BINDING_SUCCESS
+    assert stranger.has_received_nothing()
+
+
+async def test_a_closed_link_is_not_recognised(server: Server, new_peer: NewPeer) -> None:
+    gone, _ = server.open_link()
+    here, _ = server.open_link()
+    peer, other = new_peer(), new_peer()
+    await peer.check(gone.ice_parameters)
+    gone.restart_ice()
+    gone.close()
+    peer.send(build_check(gone.ice_parameters))
+    peer.send(RTP_PACKET)
+    await other.check(here.ice_parameters)
+    assert peer.has_received_nothing()
+    assert server.port.unknown_datagrams == 2
+
+
+async def test_nothing_of_a_closed_link_is_kept(server: Server, new_peer: NewPeer) -> None:
+    link, _transport = server.open_link()
+    for _ in range(3):
+        await new_peer().check(link.ice_parameters)
+        link.restart_ice()
+    link.close()
+    remembered = weakref.ref(link)
+    del link, _transport
+    gc.collect()
+    assert remembered() is None
+
+
+async def test_what_the_system_does_not_send_is_counted(server: Server, new_peer: NewPeer) -> None:
+    link, _transport = server.open_link()
+    peer = new_peer()
+    for number in (errno.EWOULDBLOCK, errno.ENETUNREACH, errno.EPERM):
+        server.socket.send_error = OSError(number, "no")
+        server.port.send(b"lost", peer.address)
+    assert server.port.dropped_datagrams == 3
+    server.socket.send_error = None
+    assert (await peer.check(link.ice_parameters)).kind == BINDING_SUCCESS
+    assert server.port.dropped_datagrams == 3
+
+
+async def test_errors_of_earlier_datagrams_do_not_stop_reception(
+    server: Server, new_peer: NewPeer
+) -> None:
+    """Windows hands out an ICMP "port unreachable" where the next datagram is asked for."""
+    link, _transport = server.open_link()
+    server.socket.receive_errors = [
+        ConnectionResetError(errno.ECONNRESET, "WSAECONNRESET"),
+        OSError(errno.EMSGSIZE, "WSAEMSGSIZE"),
+    ]
+    assert (await new_peer().check(link.ice_parameters)).kind == BINDING_SUCCESS
+    assert server.socket.receive_errors == []
+    assert len(server.worker.processed) == 1  # the datagram behind them had not to wait
+
+
+async def test_a_burst_is_drained_before_the_worker_is_called(
+    server: Server, new_peer: NewPeer
+) -> None:
+    peer = new_peer()
+    for _ in range(20):
+        peer.send(RTP_PACKET)
+    await server.worker.next_call()
+    assert server.port.unknown_datagrams == 20
+    assert server.worker.processed == [server.clock.now_ns]
+
+
+async def test_a_flood_does_not_keep_the_worker_waiting(
+    server: Server, new_peer: NewPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media_port_module, "MAX_DATAGRAMS_PER_WAKE_UP", 8)
+    assert MAX_DATAGRAMS_PER_WAKE_UP >= 8
+    peer = new_peer()
+    for _ in range(20):
+        peer.send(RTP_PACKET)
+    seen = []
+    while server.port.unknown_datagrams < 20:
+        await server.worker.next_call()
+        seen.append(server.port.unknown_datagrams)
+    assert seen == [8, 16, 20]
+
+
+async def test_wake_ups_are_gathered(server: Server) -> None:
+    for _ in range(3):
+        server.port.wake()
+    assert server.worker.processed == []
+    await server.worker.next_call()
+    assert server.worker.processed == [server.clock.now_ns]
+    server.port.wake()
+    await server.worker.next_call()
+    assert len(server.worker.processed) == 2
+
+
+async def test_the_worker_is_called_when_it_wants(server: Server) -> None:
+    server.worker.next_timeout_ns = server.clock.now_ns - SECOND_NS  # overdue
+    server.port.wake()
+    await server.worker.next_call()
+    server.worker.next_timeout_ns = 1 << 62
+    await server.worker.next_call()
+    assert len(server.worker.processed) == 2
+
+
+class Timers:
+    """The timers that the port sets."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        self.handles: list[asyncio.TimerHandle] = []
+        call_at = loop.call_at
+
+        def record(*arguments: Any, **options: Any) -> asyncio.TimerHandle:
+            self.handles.append(call_at(*arguments, **options))
+            return self.handles[-1]
+
+        monkeypatch.setattr(loop, "call_at", record)
+
+    @property
+    def pending(self) -> list[asyncio.TimerHandle]:
+        return [handle for handle in self.handles if not handle.cancelled()]
+
+
+async def test_an_earlier_timeout_replaces_a_later_one_and_not_the_other_way_round(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timers = Timers(monkeypatch)
+    for delay_s in (3600, 60, 1800):
+        server.worker.next_timeout_ns = server.clock.now_ns + delay_s * SECOND_NS
+        server.port.wake()
+        await server.worker.next_call()
+    first, second = timers.handles
+    assert first.cancelled()
+    assert timers.pending == [second]
+    assert second.when() < first.when()
+
+
+async def test_a_worker_without_timeout_needs_no_timer(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timers = Timers(monkeypatch)
+    server.port.wake()
+    await server.worker.next_call()
+    assert timers.handles == []
+
+
+async def test_a_link_without_checks_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, server: Server, new_peer: NewPeer
+) -> None:
+    monkeypatch.setattr(media_port_module, "CONSENT_CHECK_INTERVAL_S", 0.001)
+    silent, silent_transport = server.open_link()
+    lively, lively_transport = server.open_link()
+    _unused, unused_transport = server.open_link()
+    await new_peer().check(silent.ice_parameters)
+    server.clock.now_ns += 20 * SECOND_NS
+    peer = new_peer()
+    await peer.check(lively.ice_parameters)
+    server.clock.now_ns += 10 * SECOND_NS + 1
+    await silent_transport.closing.wait()
+    assert silent_transport.closed_for == ["ice-timeout"]
+    assert lively_transport.closed_for == unused_transport.closed_for == []
+
+    server.clock.now_ns += 30 * SECOND_NS
+    await lively_transport.closing.wait()
+    assert lively_transport.closed_for == ["ice-timeout"]
+    assert unused_transport.closed_for == []
+
+
+async def test_consent_is_watched_again_after_the_last_link_has_gone(
+    monkeypatch: pytest.MonkeyPatch, server: Server, new_peer: NewPeer
+) -> None:
+    monkeypatch.setattr(media_port_module, "CONSENT_CHECK_INTERVAL_S", 0.001)
+    for _ in range(2):
+        link, transport = server.open_link()
+        await new_peer().check(link.ice_parameters)
+        server.clock.now_ns += 31 * SECOND_NS
+        await transport.closing.wait()
+        assert transport.closed_for == ["ice-timeout"]
+
+
+async def test_a_link_is_offered_at_the_port(server: Server) -> None:
+    link, _transport = server.open_link()
+    (candidate,) = link.ice_candidates
+    assert (candidate.ip, candidate.port) == (LOOPBACK, server.port.port)
+    assert server.port.now_ns() == server.clock.now_ns
+
+
+async def test_every_link_has_credentials_of_its_own(server: Server) -> None:
+    parameters = [server.open_link()[0].ice_parameters for _ in range(20)]
+    assert len({each.username_fragment for each in parameters}) == 20
+    assert len({each.password for each in parameters}) == 20
+
+
+async def test_close_frees_the_port_and_stops_the_timers(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server()
+    timers = Timers(monkeypatch)
+    server.open_link()
+    server.worker.next_timeout_ns = server.clock.now_ns + SECOND_NS
+    server.port.wake()
+    await server.worker.next_call()
+    server.port.wake()
+    number = server.port.port
+    server.port.close()
+    assert timers.pending == []
+    await asyncio.sleep(0)
+    assert len(server.worker.processed) == 1
+    open_media_socket(LOOPBACK, number, number).close()
+
+
+def test_the_first_free_port_of_the_range_is_taken() -> None:
+    with closing(open_media_socket(LOOPBACK, 0, 0)) as taken:
+        number = taken.getsockname()[1]
+        with closing(open_media_socket(LOOPBACK, number, number + 20)) as other:
+            assert number < other.getsockname()[1] <= number + 20
+            assert not other.getblocking()
+
+
+def test_a_range_without_a_free_port_is_an_error() -> None:
+    with closing(open_media_socket(LOOPBACK, 0, 0)) as taken:
+        number = taken.getsockname()[1]
+        with pytest.raises(NoFreePortError, match=str(number)):
+            open_media_socket(LOOPBACK, number, number)
+
+
+def test_a_port_that_windows_says_is_forbidden_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bind(_self: socket.socket, _address: Address) -> None:
+        raise PermissionError(errno.EACCES, "WSAEACCES")
+
+    monkeypatch.setattr(socket.socket, "bind", bind)
+    with pytest.raises(NoFreePortError):
+        open_media_socket(LOOPBACK, 40000, 40001)
+
+
+def test_an_address_of_another_machine_is_another_error() -> None:
+    with pytest.raises(OSError) as caught:
+        open_media_socket("192.0.2.1", 40000, 45000)
+    assert not isinstance(caught.value, NoFreePortError)
