@@ -52,11 +52,11 @@ def _ignore_port_unreachable(media_socket: socket.socket) -> None:
     import ctypes
 
     windll = getattr(ctypes, "WinDLL")  # noqa: B009 - absent elsewhere
-    disabled = ctypes.c_ulong(0)
-    returned = ctypes.c_ulong(0)
+    disabled = ctypes.c_uint32(0)
+    returned = ctypes.c_uint32(0)
     windll("ws2_32").WSAIoctl(
         ctypes.c_void_p(media_socket.fileno()),
-        ctypes.c_ulong(_SIO_UDP_CONNRESET),
+        ctypes.c_uint32(_SIO_UDP_CONNRESET),
         ctypes.byref(disabled),
         ctypes.sizeof(disabled),
         None,

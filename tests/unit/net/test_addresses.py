@@ -107,6 +107,7 @@ def test_virtual_interfaces_are_known_by_name(interface: str) -> None:
         "en0",
         "Ethernet",
         "Intel(R) Wi-Fi 6 AX201 160MHz",
+        "NETGEAR WG111v3 Wireless USB Adapter",
         "Realtek PCIe GbE Family Controller",
     ],
 )
