@@ -8,16 +8,31 @@ from typing import Final, NamedTuple
 MAX_SEGMENTS: Final = 16
 """How many restarts a NACK can reach back over."""
 
+MAX_BEHIND_PACKETS: Final = 1024
+"""What lies so far behind the last packet sent, SRTP's replay window lets no one send again."""
+
 _CYCLE: Final = 0x10000
-_HALF_CYCLE: Final = 0x8000
 _NS_PER_S: Final = 1_000_000_000
 
 
+class Source(NamedTuple):
+    """Where an output packet came from.
+
+    Attributes:
+        ext_seq: its extended input sequence number.
+        timestamp_offset: its output minus its input RTP timestamp, modulo 2**32.
+    """
+
+    ext_seq: int
+    timestamp_offset: int
+
+
 class _Segment(NamedTuple):
-    """A stretch of output with one sequence offset."""
+    """A stretch of output with the same offsets."""
 
     first_output: int
     seq_offset: int
+    timestamp_offset: int
 
 
 class SequenceRewriter:
@@ -79,7 +94,7 @@ class SequenceRewriter:
         self.sync_seq = ext_seq
         if self._segments and self._segments[-1].first_output == first_output:
             self._segments.pop()  # Nothing was sent since the last start.
-        self._segments.append(_Segment(first_output, self.seq_offset))
+        self._segments.append(_Segment(first_output, self.seq_offset, self.timestamp_offset))
 
     def note_sent(self, ext_seq: int, timestamp: int, now_ns: int) -> None:
         """Note the newest packet of a batch sent: its *input* number and timestamp."""
@@ -89,19 +104,19 @@ class SequenceRewriter:
             self._last_timestamp = (timestamp + self.timestamp_offset) & 0xFFFFFFFF
             self._last_sent_ns = now_ns
 
-    def source_sequence(self, sequence_number: int) -> int | None:
-        """Return the extended input number behind a 16-bit output number, as a NACK names it.
+    def source(self, sequence_number: int) -> Source | None:
+        """Return what is behind a 16-bit output number, as a NACK names it.
 
         Returns:
-            None if no such packet has been sent, or only before the last 16 restarts.
+            None if no such packet has been sent, or only too long ago: 1024 packets, 16 restarts.
         """
         behind = (self._last_sequence - sequence_number) & 0xFFFF
-        if behind >= _HALF_CYCLE:
+        if behind >= MAX_BEHIND_PACKETS:
             return None
         output = self._last_sequence - behind
         for segment in reversed(self._segments):
             if segment.first_output <= output:
-                return output - segment.seq_offset
+                return Source(output - segment.seq_offset, segment.timestamp_offset)
         return None
 
     def _next_timestamp(self, now_ns: int) -> int:

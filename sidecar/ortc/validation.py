@@ -134,10 +134,11 @@ def _check_items(name: str, items: Sized) -> None:
 
 
 def _check_text(name: str, text: str, max_length: int = _MAX_TEXT) -> None:
-    if len(text) > max_length:
-        raise OrtcError(f"{name} has {len(text)} characters, {max_length} are allowed")
     if not text.isprintable():
         raise OrtcError(f"{name} has characters that are not printable")
+    length = len(text.encode())  # RTCP and RTP count texts in bytes, too
+    if length > max_length:
+        raise OrtcError(f"{name} has {length} bytes, {max_length} are allowed")
 
 
 def _check_range(name: str, value: int | float, low: int, high: int) -> None:

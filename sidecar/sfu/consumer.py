@@ -81,6 +81,8 @@ class Consumer:
 
     def producer_closed(self) -> None:
         """Ends it because its producer has ended."""
+        if self.closed:
+            return
         self.close()
         if self.on_closed is not None:
             self.on_closed()
@@ -108,7 +110,7 @@ class Consumer:
             nacked_packets=stream.nacked_packets,
             retransmitted_packets=stream.retransmitted_packets,
             key_frame_requests=self._key_frame_requests,
-            key_frames=stream.key_frames,
+            key_frames=stream.key_frames if self.kind == "video" else 0,
             paused=self.paused,
         )
 

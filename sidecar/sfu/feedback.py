@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MAX_REPORT_BLOCKS: Final = 31
 """The count field has five bits (RFC 3550 section 6.4)."""
 
+MAX_REMB_SSRCS: Final = 255
+"""Its count has eight (draft-alvestrand-rmcat-remb-03 section 2.2)."""
+
 
 def handle_rtcp(transport: WebRtcTransport, data: bytes, now_ns: int) -> None:
     """Acts on a compound packet from the peer.
@@ -82,7 +85,7 @@ def _bitrate_limit(transport: WebRtcTransport) -> list[RtcpPacket]:
     if not ssrcs:
         return []
     limit_bps = transport.router.worker.max_incoming_bitrate_bps
-    return [ReceiverEstimatedMaxBitrate(transport.ssrc, limit_bps, ssrcs)]
+    return [ReceiverEstimatedMaxBitrate(transport.ssrc, limit_bps, ssrcs[:MAX_REMB_SSRCS])]
 
 
 def _sender_report(consumer: Consumer, now_ns: int) -> SenderReport | None:

@@ -57,14 +57,13 @@ class ForwardedPacket:
         self.payload_offset = payload_offset
         self.is_key_frame = is_key_frame
 
-    def tail_sent_at(self, now_ns: int) -> tuple[bytes, bytes]:
-        """The extension block, with abs-send-time for sending again, and the payload."""
+    def tail_sent_at(self, now_ns: int) -> bytes:
+        """The tail with abs-send-time for sending again."""
         tail = self.tail
         one_byte = tail[:2] == _ONE_BYTE_PREFIX
         start = _ONE_BYTE_VALUE_OFFSET if one_byte else _TWO_BYTE_VALUE_OFFSET
         end = start + _ABS_SEND_TIME_BYTES
-        extensions = tail[:start] + encode_abs_send_time(now_ns) + tail[end : self.payload_offset]
-        return extensions, tail[self.payload_offset :]
+        return tail[:start] + encode_abs_send_time(now_ns) + tail[end:]
 
 
 class PacketTranslator:

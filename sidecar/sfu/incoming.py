@@ -83,6 +83,7 @@ class IncomingStream:
         self.restarts = 0
         self._translator = translator
         self._unwrapper = SequenceUnwrapper()
+        self._newest_seq = -1
         self._nack = NackGenerator() if ("nack", "") in feedback else None
         self._key_frame_requester = KeyFrameRequester()
         self._prefers_pli = ("nack", "pli") in feedback or ("ccm", "fir") not in feedback
@@ -110,6 +111,8 @@ class IncomingStream:
     @property
     def next_timeout_ns(self) -> int | None:
         """When `poll` has something to do even if nothing arrives."""
+        if self.ssrc is None:
+            return None
         timeouts = [self._key_frame_requester.next_timeout_ns]
         if self._nack is not None:
             timeouts.append(self._nack.next_timeout_ns)
@@ -121,7 +124,8 @@ class IncomingStream:
         """Takes one packet of the stream or of its retransmissions.
 
         Returns:
-            What consumers are to get; None for duplicates, probes and unknown payload types.
+            What consumers are to get; None for duplicates, probes, unknown payload types and what
+            is far too late.
 
         Raises:
             RtpError: A retransmission without content.
@@ -142,6 +146,10 @@ class IncomingStream:
             return None
         if self._nack is not None:
             self._nack.on_packet(ext_seq, now_ns, recovered=recovered)
+        if ext_seq > self._newest_seq:
+            self._newest_seq = ext_seq
+        elif ext_seq <= self._newest_seq - RETRANSMISSION_PACKETS:
+            return None  # SRTP would not protect it any more, so far behind the newest one
         is_key_frame = inspect(packet.data, packet.payload_start, packet.payload_end)
         if is_key_frame and self._is_video:
             self._on_key_frame(ext_seq, now_ns)

@@ -30,16 +30,18 @@ class Batch:
         lowest_seq: The lowest extended sequence number among them.
         latest: The packet with the highest one.
         size_bytes: The sum of their sizes as sent.
+        payload_bytes: The same without headers.
         key_frames: How many of them start a key frame.
     """
 
-    __slots__ = ("key_frames", "latest", "lowest_seq", "packets", "size_bytes")
+    __slots__ = ("key_frames", "latest", "lowest_seq", "packets", "payload_bytes", "size_bytes")
 
     def __init__(self, packets: list[ForwardedPacket]) -> None:
         self.packets = packets
         self.lowest_seq = min(packet.ext_seq for packet in packets)
         self.latest = max(packets, key=_ext_seq)
         self.size_bytes = sum(len(packet.tail) + _HEADER_BYTES for packet in packets)
+        self.payload_bytes = sum(len(packet.tail) - packet.payload_offset for packet in packets)
         self.key_frames = sum(packet.is_key_frame for packet in packets)
 
 
@@ -92,9 +94,11 @@ class OutgoingStream:
         self.report: ReportBlock | None = None
         self._round_trip = RttEstimator()
         self._payload_octets = 0
-        self._rtx_payload_type = next(
-            (each.payload_type for each in parameters.codecs if "apt" in each.parameters), 0
-        )
+        self._rtx_payload_types = {
+            each.parameters["apt"]: each.payload_type
+            for each in parameters.codecs
+            if "apt" in each.parameters
+        }
         self._rtx_seq = start.rtx_sequence_number
         self._source = source
         self._throttle = RetransmissionThrottle()
@@ -155,14 +159,15 @@ class OutgoingStream:
         """
         for sequence_number in lost:
             self.nacked_packets += 1
-            ext_seq = self._rewriter.source_sequence(sequence_number)
-            if ext_seq is None:
+            source = self._rewriter.source(sequence_number)
+            if source is None:
                 continue
-            packet = self._source.get(ext_seq, now_ns)
-            if packet is None or not self._throttle.allow(ext_seq, len(packet.tail), now_ns):
+            packet = self._source.get(source.ext_seq, now_ns)
+            if packet is None or not self._throttle.allow(source.ext_seq, len(packet.tail), now_ns):
                 continue
             self.retransmitted_packets += 1
-            out.append(self._again(packet, sequence_number, now_ns))
+            timestamp = (packet.timestamp + source.timestamp_offset) & 0xFFFFFFFF
+            out.append(self._again(packet, sequence_number, timestamp, now_ns))
 
     def sender_report(
         self, mapper: SenderReportMapper, source_ssrc: int, now_ns: int
@@ -215,19 +220,21 @@ class OutgoingStream:
         self._synchronised = True
         return True
 
-    def _again(self, packet: ForwardedPacket, sequence_number: int, now_ns: int) -> bytes:
-        extensions, payload = packet.tail_sent_at(now_ns)
-        timestamp = (packet.timestamp + self._rewriter.timestamp_offset) & 0xFFFFFFFF
+    def _again(
+        self, packet: ForwardedPacket, sequence_number: int, timestamp: int, now_ns: int
+    ) -> bytes:
         header = _HEADER.pack(packet.first_word, sequence_number, timestamp, self.ssrc)
-        original = header + extensions + payload
-        if self.rtx_ssrc is None:
-            return original
+        rtx_payload_type = self._rtx_payload_types.get(packet.first_word & 0x7F)
+        if self.rtx_ssrc is None or rtx_payload_type is None:
+            # The very same bytes: different ones under the same number would use the cipher's
+            # nonce twice (RFC 7714 section 8.4).
+            return header + packet.tail
         rtx_seq = self._rtx_seq
         self._rtx_seq = (rtx_seq + 1) & 0xFFFF
         return encapsulate(
-            original,
-            _HEADER_BYTES + len(extensions),
-            payload_type=self._rtx_payload_type,
+            header + packet.tail_sent_at(now_ns),
+            _HEADER_BYTES + packet.payload_offset,
+            payload_type=rtx_payload_type,
             sequence_number=rtx_seq,
             ssrc=self.rtx_ssrc,
         )
@@ -236,7 +243,7 @@ class OutgoingStream:
         count = len(batch.packets)
         self.packets += count
         self.bytes += batch.size_bytes
-        self._payload_octets += batch.size_bytes - count * _HEADER_BYTES
+        self._payload_octets += batch.payload_bytes
         self.key_frames += batch.key_frames
         self.rate.add(batch.size_bytes, now_ns)
 

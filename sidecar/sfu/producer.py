@@ -121,6 +121,7 @@ class Producer:
         forwarded = self.stream.receive(packet, elements, now_ns)
         if self.stream.restarts != restarts:
             self._pending.clear()
+            self.transport.clock.forget(packet.ssrc)
             for consumer in self._live:
                 consumer.start_anew()
         if forwarded is not None and self._live:

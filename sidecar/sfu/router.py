@@ -59,7 +59,11 @@ class Router:
             local_address: Our own address as the peer knows it; it is the first candidate.
         """
         transport = WebRtcTransport(
-            self._identifiers.unique_id(), self, self._identifiers.ssrc(), self.worker.now_ns
+            self._identifiers.unique_id(),
+            self,
+            self._identifiers.ssrc(),
+            self._identifiers.cname(),
+            self.worker.now_ns,
         )
         transport.link = self.worker.network.open_link(transport, local_address)
         self.transports[transport.id] = transport
@@ -89,7 +93,7 @@ class Router:
             rtp_parameters,
             self.rtp_capabilities,
             mapping,
-            fallback_cname=self._identifiers.cname(),
+            fallback_cname=transport.cname,
         )
         translator = PacketTranslator(
             mapping,

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 REPORT_INTERVAL_NS: Final = 1_000_000_000
 """Between two rounds of Sender and Receiver Reports (RFC 3550 section 6.2, scaled down)."""
 
+MAX_RTP_BYTES: Final = 1344
+"""With the 10 bytes that forwarding may add (abs-send-time, RTX) and SRTP's, it fits 1500."""
+
+MAX_COMPOUND_BYTES: Final = 1200
+"""Of RTCP: a datagram that no path has to fragment."""
+
 _NEVER: Final = 1 << 62
 
 
@@ -43,6 +49,7 @@ class WebRtcTransport:
         id: Unique.
         router: Where it belongs.
         ssrc: Ours in feedback messages.
+        cname: The name of the peer's streams if it gives them none: one for all of them.
         producers: What the peer sends, by id.
         consumers: What the peer gets, by id.
         streams: Which SSRC belongs to which of them.
@@ -57,10 +64,13 @@ class WebRtcTransport:
         on_closed: Called once with a reason when the network closes the transport.
     """
 
-    def __init__(self, transport_id: str, router: Router, ssrc: int, now_ns: int) -> None:
+    def __init__(
+        self, transport_id: str, router: Router, ssrc: int, cname: str, now_ns: int
+    ) -> None:
         self.id = transport_id
         self.router = router
         self.ssrc = ssrc
+        self.cname = cname
         self.producers: dict[str, Producer] = {}
         self.consumers: dict[str, Consumer] = {}
         self.streams = StreamTable()
@@ -149,12 +159,12 @@ class WebRtcTransport:
         """Ends it with all of its producers and consumers."""
         if self.closed:
             return
+        self.closed = True  # first: what is called from here may close it again
         for consumer in list(self.consumers.values()):
             consumer.close()
         for producer in list(self.producers.values()):
             producer.close()
         self.flush()
-        self.closed = True
         self.connected = False
         self.router.forget_transport(self)
         self.link.close()
@@ -205,6 +215,9 @@ class WebRtcTransport:
         """Takes one decrypted RTP packet; whatever is wrong with it, it is only discarded."""
         self.now_ns = now_ns
         self._bytes_received += len(data)
+        if len(data) > MAX_RTP_BYTES:
+            self._discarded += 1
+            return
         try:
             packet = parse_rtp(data)
             elements = parse_extensions(packet) if packet.extension_profile else []
@@ -273,9 +286,17 @@ class WebRtcTransport:
         self.next_timeout_ns = next_timeout_ns
 
     def send_rtcp(self, packets: Sequence[RtcpPacket]) -> None:
-        """Queues packets as one compound."""
-        if self.connected:
-            self.outgoing_rtcp.append(b"".join(packet.to_bytes() for packet in packets))
+        """Queues packets as one compound, or as several if one would be too long."""
+        if not self.connected:
+            return
+        compound = b""
+        for packet in packets:
+            data = packet.to_bytes()
+            if compound and len(compound) + len(data) > MAX_COMPOUND_BYTES:
+                self.outgoing_rtcp.append(compound)
+                compound = b""
+            compound += data
+        self.outgoing_rtcp.append(compound)
 
     def flush(self) -> None:
         """Hands what waits to the network."""

@@ -74,7 +74,7 @@ class Worker:
             )
         for transport in touched:
             transport.poll(now_ns)
-        for transport in self._transports.values():
+        for transport in self.transports:  # a copy: one whose link fails closes itself
             transport.flush()
         # A time-out that has moved away is noticed when it comes; only then all are looked at.
         if timed_out:

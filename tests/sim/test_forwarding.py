@@ -93,11 +93,11 @@ class Forwarder(Path):
                 self._answer(number, now_ns)
 
     def _answer(self, number: int, now_ns: int) -> None:
-        source = self.rewriter.source_sequence(number)
-        if source is None or self.buffer.get(source, now_ns) is None:
+        source = self.rewriter.source(number)
+        if source is None or self.buffer.get(source.ext_seq, now_ns) is None:
             return
         sent_before = self.outputs.get(number)
-        if sent_before is not None and self.throttle.allow(source, 1100, now_ns):
+        if sent_before is not None and self.throttle.allow(source.ext_seq, 1100, now_ns):
             self.link.send(sent_before, now_ns)
 
 

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.engine.sequence_rewriter import MAX_SEGMENTS, SequenceRewriter
+from sidecar.engine.sequence_rewriter import (
+    MAX_BEHIND_PACKETS,
+    MAX_SEGMENTS,
+    SequenceRewriter,
+)
 
 MS = 1_000_000
 FRAME_NS = 40 * MS
@@ -18,6 +22,11 @@ def forward(
     output_timestamp = (timestamp + rewriter.timestamp_offset) & 0xFFFFFFFF
     rewriter.note_sent(ext_seq, timestamp, now_ns)
     return output, output_timestamp
+
+
+def source_sequence(rewriter: SequenceRewriter, sequence_number: int) -> int | None:
+    source = rewriter.source(sequence_number)
+    return source.ext_seq if source is not None else None
 
 
 @pytest.fixture
@@ -91,7 +100,7 @@ def test_start_without_anything_sent_leaves_no_trace(rewriter: SequenceRewriter)
     rewriter.synchronise(70_000, 0, 0)
     rewriter.synchronise(80_000, 0, 5000 * MS)
     assert forward(rewriter, 80_000, 0, 5000 * MS) == (1000, 50_000)
-    assert rewriter.source_sequence(1000) == 80_000
+    assert source_sequence(rewriter, 1000) == 80_000
 
 
 def test_batch_of_late_packets_does_not_move_the_end_back(rewriter: SequenceRewriter) -> None:
@@ -104,8 +113,8 @@ def test_batch_of_late_packets_does_not_move_the_end_back(rewriter: SequenceRewr
 
 class TestSourceSequence:
     def test_before_the_start_there_is_none(self, rewriter: SequenceRewriter) -> None:
-        assert rewriter.source_sequence(999) is None
-        assert rewriter.source_sequence(1000) is None
+        assert source_sequence(rewriter, 999) is None
+        assert source_sequence(rewriter, 1000) is None
 
     @pytest.mark.parametrize("initial", STARTS)
     def test_every_sent_number_leads_back_to_its_packet(self, initial: int) -> None:
@@ -115,19 +124,37 @@ class TestSourceSequence:
             rewriter.synchronise(start, 0, 0)
             for seq in range(start, start + 100):
                 sent[forward(rewriter, seq, 0, 0)[0]] = seq
-        assert {output: rewriter.source_sequence(output) for output in sent} == sent
+        assert {output: source_sequence(rewriter, output) for output in sent} == sent
         assert len(sent) == 400
+
+    def test_packet_from_before_a_restart_keeps_its_timestamp(
+        self, rewriter: SequenceRewriter
+    ) -> None:
+        rewriter.synchronise(70_000, 7000, 0)
+        before = forward(rewriter, 70_000, 7000, 0)
+        rewriter.synchronise(80_000, 9_999_999, 500 * MS)
+        after = forward(rewriter, 80_000, 9_999_999, 500 * MS)
+        for (output, timestamp), source_timestamp in ((before, 7000), (after, 9_999_999)):
+            source = rewriter.source(output)
+            assert source is not None
+            assert (source_timestamp + source.timestamp_offset) & 0xFFFF_FFFF == timestamp
 
     def test_number_not_sent_yet_has_none(self, rewriter: SequenceRewriter) -> None:
         rewriter.synchronise(70_000, 0, 0)
         rewriter.note_sent(70_010, 0, 0)
-        assert rewriter.source_sequence(1010) == 70_010
-        assert rewriter.source_sequence(1011) is None
+        assert source_sequence(rewriter, 1010) == 70_010
+        assert source_sequence(rewriter, 1011) is None
+
+    def test_number_too_far_behind_has_none(self, rewriter: SequenceRewriter) -> None:
+        rewriter.synchronise(70_000, 0, 0)
+        rewriter.note_sent(70_000 + MAX_BEHIND_PACKETS, 0, 0)
+        assert source_sequence(rewriter, 1000) is None
+        assert source_sequence(rewriter, 1001) == 70_001
 
     def test_number_from_before_the_start_has_none(self, rewriter: SequenceRewriter) -> None:
         rewriter.synchronise(70_000, 0, 0)
         rewriter.note_sent(70_010, 0, 0)
-        assert rewriter.source_sequence(999) is None
+        assert source_sequence(rewriter, 999) is None
 
     def test_starts_without_anything_sent_do_not_use_up_the_history(
         self, rewriter: SequenceRewriter
@@ -136,12 +163,12 @@ class TestSourceSequence:
         rewriter.note_sent(70_000, 0, 0)
         for attempt in range(2 * MAX_SEGMENTS):
             rewriter.synchronise(80_000 + attempt, 0, 0)
-        assert rewriter.source_sequence(1000) == 70_000
+        assert source_sequence(rewriter, 1000) == 70_000
 
     def test_history_is_bounded(self, rewriter: SequenceRewriter) -> None:
         for start in range(MAX_SEGMENTS + 1):
             rewriter.synchronise(70_000 + 10 * start, 0, 0)
             rewriter.note_sent(70_000 + 10 * start, 0, 0)
-        assert rewriter.source_sequence(1000) is None
-        assert rewriter.source_sequence(1001) == 70_010
-        assert rewriter.source_sequence(1000 + MAX_SEGMENTS) == 70_000 + 10 * MAX_SEGMENTS
+        assert source_sequence(rewriter, 1000) is None
+        assert source_sequence(rewriter, 1001) == 70_010
+        assert source_sequence(rewriter, 1000 + MAX_SEGMENTS) == 70_000 + 10 * MAX_SEGMENTS

@@ -135,6 +135,7 @@ def test_absurd_codec_parameters(value: ParameterValue) -> None:
         sending(msid="m" * 256),
         sending(msid="stream track\r\na=candidate:x"),
         sending(cname="c" * 256),
+        sending(cname="é" * 128),
         sending(cname="c\x00"),
         replace(sending(), rtcp=RtcpParameters(cname="\u2028")),
     ],

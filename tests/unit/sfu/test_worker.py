@@ -1,0 +1,116 @@
+"""The contract with the event loop: when it is woken and what a call does."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidecar.rtp.rtcp import GenericNack, PictureLossIndication
+from tests.unit.sfu import media
+from tests.unit.sfu.support import MS, Lesson, S, Stage
+
+FAR_FUTURE_NS = 1 << 61
+
+
+def test_idle_worker_has_no_timeout() -> None:
+    stage = Stage()
+    assert stage.worker.next_timeout_ns > FAR_FUTURE_NS
+    stage.peer(connected=False)
+    stage.process()
+    assert stage.worker.next_timeout_ns > FAR_FUTURE_NS
+    assert stage.worker.now_ns == stage.now_ns
+
+
+def test_what_arrives_together_is_sent_on_by_one_call() -> None:
+    lesson = Lesson()
+    lesson.start()
+    for number in (101, 102, 103):
+        lesson.teacher.transport.receive_rtp(media.rtp(number), lesson.now_ns)
+    assert lesson.student.gets() == []
+    lesson.process()
+    assert len(lesson.student.gets()) == 3
+    lesson.process()
+    assert lesson.student.gets() == []
+
+
+@pytest.mark.parametrize("request_kind", ["resume", "nack", "close"])
+def test_loop_is_woken_when_a_request_has_output(request_kind: str) -> None:
+    lesson = Lesson()
+    first = lesson.start()
+    lesson.advance(2 * S)
+    lesson.teacher.hears()
+    lesson.student.hears()
+    before = lesson.network.wakes
+    if request_kind == "resume":
+        lesson.consumer.pause()
+        lesson.consumer.resume()
+    elif request_kind == "close":
+        lesson.consumer.close()
+    else:
+        nack = GenericNack(1, lesson.consumer.stream.ssrc, (first.sequence_number,))
+        lesson.student.transport.receive_rtcp(nack.to_bytes(), lesson.now_ns)
+    assert lesson.network.wakes == before + 1
+
+
+def test_loop_is_woken_once_for_a_whole_class() -> None:
+    stage = Stage()
+    producer = stage.peer().produces_video()
+    consumers = [stage.peer().transport.consume(producer, media.CAPABILITIES) for _ in range(9)]
+    stage.process()
+    before = stage.network.wakes
+    for consumer in consumers:
+        consumer.resume()
+    assert stage.network.wakes == before + 1
+
+
+def test_timeout_is_the_earliest_of_all_transports() -> None:
+    lesson = Lesson()
+    lesson.start()
+    report_ns = lesson.worker.next_timeout_ns
+    assert lesson.now_ns < report_ns <= lesson.now_ns + S
+    lesson.teacher_sends(102)
+    assert lesson.worker.next_timeout_ns < report_ns
+
+
+def test_call_that_comes_too_early_does_nothing() -> None:
+    lesson = Lesson()
+    lesson.start()
+    lesson.teacher.hears()
+    for _ in range(10):
+        lesson.now_ns += MS
+        lesson.process()
+    assert lesson.teacher.hears() == []
+
+
+def test_timeouts_lie_ahead_of_the_call_that_has_dealt_with_them() -> None:
+    lesson = Lesson()
+    lesson.start()
+    lesson.teacher_sends(103, 110)
+    for _ in range(200):
+        lesson.now_ns = lesson.worker.next_timeout_ns
+        lesson.process()
+        assert lesson.worker.next_timeout_ns > lesson.now_ns
+
+
+def test_waiting_for_a_stream_of_unknown_ssrc_costs_nothing_but_reports() -> None:
+    lesson = Lesson(media.video(ssrc=None, rtx_ssrc=None))
+    calls = 0
+    end_ns = lesson.now_ns + 10 * S
+    while lesson.worker.next_timeout_ns < end_ns:
+        lesson.now_ns = lesson.worker.next_timeout_ns
+        lesson.process()
+        calls += 1
+    assert calls <= 20
+    mid = ((media.MID, b"0"),)
+    lesson.teacher.sends(media.rtp(1, ssrc=42, elements=mid))
+    pli = PictureLossIndication(lesson.teacher.transport.ssrc, 42)
+    assert pli in lesson.teacher.hears()
+
+
+def test_closed_transports_are_forgotten() -> None:
+    lesson = Lesson()
+    lesson.start()
+    lesson.teacher_sends(103)
+    lesson.router.close()
+    assert lesson.worker.transports == ()
+    lesson.advance(10 * S)
+    assert lesson.worker.next_timeout_ns > FAR_FUTURE_NS
