@@ -69,7 +69,8 @@ class ProducerResumed(Event, frozen=True):
 class TransportClosed(Event, frozen=True):
     """The recipient's own transport was lost, and with it all that ran over it.
 
-    ``reason`` is ``ice-timeout``, ``dtls-failed``, ``dtls-closed`` or ``srtp-failed``.
+    ``reason`` is ``ice-timeout``, ``dtls-failed``, ``dtls-closed``, ``srtp-failed`` or
+    ``internal-error``.
     """
 
     type: ClassVar[str] = "transportClosed"

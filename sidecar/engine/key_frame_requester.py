@@ -42,6 +42,10 @@ class KeyFrameRequester:
             self.next_timeout_ns = None
             self._last_activity_ns = now_ns
 
+    def cancel(self) -> None:
+        """Note that nobody waits any more."""
+        self.next_timeout_ns = None
+
     def poll(self, now_ns: int) -> bool:
         """Tell whether to send a request now; True counts it as sent."""
         if self.next_timeout_ns is None or now_ns < self.next_timeout_ns:

@@ -101,7 +101,8 @@ class AddressBook:
         Args:
             port: The UDP port.
             local_address: The local end of the connection by which the peer has reached us
-                already: what works for the WebSocket will work for media.
+                already: what works for the WebSocket will work for media. A loopback address
+                comes last, though.
             now_ns: The time (monotonic).
         """
         return [
@@ -126,7 +127,13 @@ class AddressBook:
             self._known_since_ns = now_ns
         usable = rank_addresses(self._known, version=self._bound_to.version)
         if local_address is not None and self._is_reachable(local_address):
-            usable = [local_address, *(ip for ip in usable if ip != local_address)]
+            others = [ip for ip in usable if ip != local_address]
+            # A browser on this machine that has a network address sends from that one, also to
+            # 127.0.0.1, and takes no answer from there: then only a network address works.
+            if ipaddress.ip_address(local_address).is_loopback:
+                usable = [*others, local_address]
+            else:
+                usable = [local_address, *others]
         return usable or [_loopback(self._bound_to.version)]
 
     def _is_reachable(self, local_address: str) -> bool:

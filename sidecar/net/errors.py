@@ -15,5 +15,5 @@ class SrtpError(NetError):
     """A packet that could not be protected, or that failed authentication or the replay check."""
 
 
-class PacketTooLongError(SrtpError):
-    """A packet that has no room for what protects it. Others are not affected."""
+class SrtpKeyUsedUpError(SrtpError):
+    """The key has protected all the packets that it may: nothing can be sent with it any more."""

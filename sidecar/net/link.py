@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Protocol
 
 from sidecar.net.dtls import FINGERPRINT_ALGORITHMS, Certificate, DtlsRole, is_dtls
-from sidecar.net.errors import PacketTooLongError, SrtpError
+from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
 from sidecar.net.handshake import Handshake
 from sidecar.net.ice import Address, IceLite
 from sidecar.net.srtp import SrtpSession
@@ -60,7 +60,7 @@ class MediaLink:
         ice: The ICE state, which the port drives.
         ice_candidates: Where the port can be reached, best first.
         undecryptable: SRTP and SRTCP packets that failed authentication or the replay check.
-        unsendable: Packets for the peer that were too long.
+        unsendable: Packets for the peer that libsrtp did not take, such as too long ones.
     """
 
     def __init__(
@@ -150,11 +150,12 @@ class MediaLink:
                 for packet in packets:
                     try:
                         send(protect(packet), address)
-                    except PacketTooLongError:
+                    except SrtpKeyUsedUpError:
+                        raise
+                    except SrtpError:
                         self.unsendable += 1  # its sender's doing, not this peer's
-        except SrtpError as error:
-            # libsrtp refuses when a key is used up: going on would fail with each packet, also
-            # with the last ones of the transport that now closes.
+        except SrtpKeyUsedUpError as error:
+            # Also the last packets of the transport that now closes could not be protected.
             self._srtp = None
             logger.warning("transport %s: cannot protect: %s", self.transport.id, error)
             self.fail("srtp-failed")

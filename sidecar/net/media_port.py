@@ -148,6 +148,14 @@ class MediaPort:
             self._schedule_consent_check()
         return link
 
+    def report_defect(self, transport: WebRtcTransport, error: Exception) -> None:
+        """Logs a mistake of ours, and closes the transport that brought it to light.
+
+        Closing waits for the loop's next round: whoever reports is in the middle of its own.
+        """
+        logger.error("transport %s: internal error", transport.id, exc_info=error)
+        self._loop.call_soon(transport.link_closed, "internal-error")
+
     def wake(self) -> None:
         """Has the worker called in the loop's next round."""
         if self._wake_up is None:

@@ -7,10 +7,13 @@ from typing import Final
 
 import pylibsrtp
 
-from sidecar.net.errors import PacketTooLongError, SrtpError
+from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
 
 REPLAY_WINDOW_PACKETS: Final = 1024
 """How far behind the newest packet one may still arrive (RFC 3711 section 3.3.2: 64 or more)."""
+
+_KEY_USED_UP: Final = "can't use key any more"
+"""pylibsrtp tells its errors apart by their text only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class SrtpSession:
 
     Raises:
         SrtpError: From every method, for a packet that libsrtp does not take.
-        PacketTooLongError: From the protecting ones, for a packet above some 1,350 bytes.
+        SrtpKeyUsedUpError: From the protecting ones, when no other packet has a chance either.
     """
 
     __slots__ = ("_inbound", "_outbound")
@@ -79,10 +82,8 @@ class SrtpSession:
         """Encrypts and authenticates an RTP packet."""
         try:
             return self._outbound.protect(packet)
-        except ValueError as error:
-            raise PacketTooLongError(str(error)) from error
-        except pylibsrtp.Error as error:
-            raise SrtpError(str(error)) from error
+        except (pylibsrtp.Error, ValueError) as error:
+            raise _protection_error(error) from error
 
     def unprotect_rtp(self, packet: bytes) -> bytes:
         """Checks and decrypts an SRTP packet."""
@@ -95,10 +96,8 @@ class SrtpSession:
         """Encrypts and authenticates a compound or reduced-size RTCP packet."""
         try:
             return self._outbound.protect_rtcp(packet)
-        except ValueError as error:
-            raise PacketTooLongError(str(error)) from error
-        except pylibsrtp.Error as error:
-            raise SrtpError(str(error)) from error
+        except (pylibsrtp.Error, ValueError) as error:
+            raise _protection_error(error) from error
 
     def unprotect_rtcp(self, packet: bytes) -> bytes:
         """Checks and decrypts an SRTCP packet."""
@@ -106,3 +105,8 @@ class SrtpSession:
             return self._inbound.unprotect_rtcp(packet)
         except (pylibsrtp.Error, ValueError) as error:
             raise SrtpError(str(error)) from error
+
+
+def _protection_error(error: Exception) -> SrtpError:
+    used_up = str(error) == _KEY_USED_UP
+    return SrtpKeyUsedUpError(str(error)) if used_up else SrtpError(str(error))

@@ -156,6 +156,7 @@ def _on_bye(transport: WebRtcTransport, packet: Bye, _now_ns: int) -> None:
     for ssrc in packet.ssrcs:
         if transport.streams.find_producer(ssrc) is not None:
             transport.clock.forget(ssrc)
+            transport.streams.forget_learnt(ssrc)
 
 
 _HANDLERS: Final[dict[type, Callable[[WebRtcTransport, Any, int], None]]] = {

@@ -162,6 +162,10 @@ class IncomingStream:
         if self._is_video:
             self._key_frame_requester.request(now_ns)
 
+    def cancel_key_frame_request(self) -> None:
+        """Nobody waits for a key frame any more."""
+        self._key_frame_requester.cancel()
+
     def poll(self, now_ns: int, sender_ssrc: int) -> list[RtcpPacket]:
         """The feedback due now.
 

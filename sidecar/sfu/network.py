@@ -55,5 +55,11 @@ class Network(Protocol):
         """
         ...
 
+    def report_defect(self, transport: WebRtcTransport, error: Exception) -> None:
+        """Takes a mistake of ours that one transport has brought to light.
+
+        The others go on; this one cannot be trusted any more and is closed.
+        """
+
     def wake(self) -> None:
         """Asks for a call of `Worker.process` soon: a time-out has moved, or output waits."""

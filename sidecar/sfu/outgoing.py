@@ -94,6 +94,9 @@ class OutgoingStream:
         self.report: ReportBlock | None = None
         self._round_trip = RttEstimator()
         self._payload_octets = 0
+        self._answers_nack = any(
+            (each.type, each.parameter) == ("nack", "") for each in codec.rtcp_feedback
+        )
         self._rtx_payload_types = {
             each.parameters["apt"]: each.payload_type
             for each in parameters.codecs
@@ -150,13 +153,16 @@ class OutgoingStream:
     def retransmit(self, lost: Iterable[int], now_ns: int, out: list[bytes]) -> None:
         """Appends what a Generic NACK asks for to `out` (RFC 4585 section 6.2.1).
 
-        Packets that are no longer there, or were sent again a moment ago, are left out.
+        Packets that are no longer there, or were sent again a moment ago, are left out. A receiver
+        that has not negotiated NACK gets nothing twice.
 
         Args:
             lost: Sequence numbers as sent to the receiver.
             now_ns: The time.
             out: Packets to send.
         """
+        if not self._answers_nack:
+            return
         for sequence_number in lost:
             self.nacked_packets += 1
             source = self._rewriter.source(sequence_number)

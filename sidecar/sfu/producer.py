@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.ortc.parameters import MediaKind, RtpParameters
 from sidecar.rtp.packet import RtpPacket
+from sidecar.rtp.rtcp import RtcpPacket
 from sidecar.sfu.forwarding import ForwardedPacket
 from sidecar.sfu.incoming import IncomingStream
 from sidecar.sfu.outgoing import Batch
@@ -47,7 +48,7 @@ class Producer:
         self.stream = stream
         self.paused = False
         self.closed = False
-        self.key_frame_wanted = False
+        self._key_frame_wanted = False
         self._consumers: dict[str, Consumer] = {}
         self._live: tuple[Consumer, ...] = ()
         self._pending: list[ForwardedPacket] = []
@@ -108,8 +109,22 @@ class Producer:
 
     def request_key_frame(self) -> None:
         """Wants a key frame from the sender, as soon as it may be asked."""
-        self.key_frame_wanted = True
+        self._key_frame_wanted = True
         self.transport.touch()
+
+    def poll(self, now_ns: int, sender_ssrc: int) -> list[RtcpPacket]:
+        """The feedback due to the sender.
+
+        Args:
+            now_ns: The time.
+            sender_ssrc: Our SSRC in feedback messages.
+        """
+        if not self._live:
+            self.stream.cancel_key_frame_request()
+        elif self._key_frame_wanted:
+            self.stream.request_key_frame(now_ns)
+        self._key_frame_wanted = False
+        return self.stream.poll(now_ns, sender_ssrc)
 
     def receive(self, packet: RtpPacket, elements: list[tuple[int, bytes]], now_ns: int) -> None:
         """Takes one packet; `fan_out` sends it on.
@@ -134,4 +149,7 @@ class Producer:
         batch = Batch(self._pending)
         self._pending = []
         for consumer in self._live:
-            consumer.forward(batch, now_ns)
+            try:
+                consumer.forward(batch, now_ns)
+            except Exception as error:  # a mistake of ours must not take the class with it
+                self.transport.router.worker.network.report_defect(consumer.transport, error)

@@ -111,6 +111,21 @@ class StreamTable:
         """An SSRC that the peer sends, 0 if it sends nothing: for transport-wide feedback."""
         return next(iter(self._source_by_ssrc), 0)
 
+    def forget_learnt(self, ssrc: int) -> None:
+        """Forgets an SSRC that its sender has ended, unless it was signalled."""
+        source = self._source_by_ssrc.get(ssrc)
+        if source is None:
+            return
+        encoding = source.producer.rtp_parameters.encodings[0]
+        stream = source.producer.stream
+        if ssrc == stream.ssrc and encoding.ssrc is None:
+            stream.ssrc = None
+        elif ssrc == stream.rtx_ssrc and encoding.rtx is None:
+            stream.rtx_ssrc = None
+        else:
+            return
+        del self._source_by_ssrc[ssrc]
+
     def _learn(self, packet: RtpPacket, elements: list[tuple[int, bytes]]) -> Source | None:
         for source in self._sources.values():
             if not source.recognises(packet, elements):

@@ -257,33 +257,27 @@ class WebRtcTransport:
         self.touch()
 
     def poll(self, now_ns: int) -> None:
-        """Does what is due: feedback to senders, reports, retransmission requests."""
+        """Does what is due: feedback to senders and the reports of every second."""
         self.now_ns = now_ns
-        if self.closed:
+        self.next_timeout_ns = _NEVER
+        if not self.connected:
             return
         feedback: list[RtcpPacket] = []
-        next_timeout_ns = _NEVER
+        timeouts_ns: list[int | None] = []
         for producer in self.producers.values():
-            stream = producer.stream
-            if producer.key_frame_wanted and self.connected:
-                producer.key_frame_wanted = False
-                stream.request_key_frame(now_ns)
-            feedback += stream.poll(now_ns, self.ssrc)
-            if stream.next_timeout_ns is not None:
-                next_timeout_ns = min(next_timeout_ns, stream.next_timeout_ns)
+            feedback += producer.poll(now_ns, self.ssrc)
+            timeouts_ns.append(producer.stream.next_timeout_ns)
         media_ssrc = self.streams.any_source_ssrc()
         feedback += self._transport_cc.poll(now_ns, self.ssrc, media_ssrc)
-        if self._transport_cc.next_timeout_ns is not None:
-            next_timeout_ns = min(next_timeout_ns, self._transport_cc.next_timeout_ns)
+        timeouts_ns.append(self._transport_cc.next_timeout_ns)
         if feedback:
             self.send_rtcp(feedback)
-        if self.connected:
-            if now_ns >= self._next_report_ns:
-                self._next_report_ns = now_ns + REPORT_INTERVAL_NS
-                for compound in periodic_reports(self, now_ns):
-                    self.send_rtcp(compound)
-            next_timeout_ns = min(next_timeout_ns, self._next_report_ns)
-        self.next_timeout_ns = next_timeout_ns
+        if now_ns >= self._next_report_ns:
+            self._next_report_ns = now_ns + REPORT_INTERVAL_NS
+            for compound in periodic_reports(self, now_ns):
+                self.send_rtcp(compound)
+        timeouts_ns.append(self._next_report_ns)
+        self.next_timeout_ns = min(each for each in timeouts_ns if each is not None)
 
     def send_rtcp(self, packets: Sequence[RtcpPacket]) -> None:
         """Queues packets as one compound, or as several if one would be too long."""

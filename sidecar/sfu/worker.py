@@ -73,7 +73,10 @@ class Worker:
                 (each, None) for each in self._transports.values() if each.next_timeout_ns <= now_ns
             )
         for transport in touched:
-            transport.poll(now_ns)
+            try:
+                transport.poll(now_ns)
+            except Exception as error:  # a mistake of ours must not take the class with it
+                self.network.report_defect(transport, error)
         for transport in self.transports:  # a copy: one whose link fails closes itself
             transport.flush()
         # A time-out that has moved away is noticed when it comes; only then all are looked at.

@@ -80,6 +80,9 @@ class Lesson:
         link = self._links[transport.id] = SimulatedLink(self)
         return link
 
+    def report_defect(self, transport: WebRtcTransport, error: Exception) -> None:
+        raise error
+
     def wake(self) -> None:
         """Not needed: the worker is called at every step."""
 

@@ -98,3 +98,14 @@ def test_unasked_key_frame_changes_nothing(requester: KeyFrameRequester) -> None
     requester.on_key_frame(10 * MS)
     requester.request(20 * MS)
     assert drain(requester, 20) == [20]
+
+
+def test_cancelled_request_is_not_repeated_but_keeps_its_spacing(
+    requester: KeyFrameRequester,
+) -> None:
+    requester.request(0)
+    assert requester.poll(0)
+    requester.cancel()
+    assert requester.next_timeout_ns is None
+    requester.request(20 * MS)
+    assert requester.next_timeout_ns == 150 * MS

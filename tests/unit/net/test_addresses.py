@@ -153,7 +153,7 @@ def test_the_address_by_which_a_peer_came_is_first() -> None:
     book = make_book(LAN, WIFI, VPN)
     assert book.addresses(None, 0) == [LAN.ip, WIFI.ip, VPN.ip]
     assert book.addresses(VPN.ip, 0) == [VPN.ip, LAN.ip, WIFI.ip]
-    assert book.addresses("127.0.0.1", 0) == ["127.0.0.1", LAN.ip, WIFI.ip, VPN.ip]
+    assert book.addresses("127.0.0.1", 0) == [LAN.ip, WIFI.ip, VPN.ip, "127.0.0.1"]
 
 
 @pytest.mark.parametrize("local_address", ["::1", "fd00::10", "not an address", ""])

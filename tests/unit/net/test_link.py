@@ -8,7 +8,7 @@ from typing import Literal, cast
 import pytest
 
 from sidecar.net.dtls import Certificate, DtlsEndpoint
-from sidecar.net.errors import SrtpError
+from sidecar.net.errors import SrtpKeyUsedUpError
 from sidecar.net.ice import Address
 from sidecar.net.link import MediaLink
 from sidecar.net.srtp import SrtpSession
@@ -275,7 +275,7 @@ def test_a_key_that_is_used_up_closes_the_transport_once(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_session: SrtpSession, _packet: bytes) -> bytes:
-        raise SrtpError("can't use key any more")
+        raise SrtpKeyUsedUpError("can't use key any more")
 
     scene.shake_hands()
     monkeypatch.setattr(SrtpSession, "protect_rtp", refuse)

@@ -370,6 +370,17 @@ async def test_what_the_system_does_not_send_is_counted(server: Server, new_peer
     assert server.port.dropped_datagrams == 3
 
 
+async def test_a_mistake_closes_the_transport_that_brought_it_to_light(
+    server: Server, new_peer: NewPeer, caplog: pytest.LogCaptureFixture
+) -> None:
+    link, transport = server.open_link()
+    server.port.report_defect(link.transport, ZeroDivisionError("a mistake"))
+    assert transport.closed_for == []  # not while the worker is at it
+    await asyncio.sleep(0)
+    assert transport.closed_for == ["internal-error"]
+    assert "a mistake" in caplog.text
+
+
 async def test_errors_of_earlier_datagrams_do_not_stop_reception(
     server: Server, new_peer: NewPeer
 ) -> None:

@@ -82,6 +82,9 @@ class FakeNetwork:
         link = self.links[transport.id] = FakeLink(transport, local_address)
         return link
 
+    def report_defect(self, transport: WebRtcTransport, error: Exception) -> None:
+        raise error
+
     def wake(self) -> None:
         self.wakes += 1
 

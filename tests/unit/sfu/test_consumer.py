@@ -43,6 +43,14 @@ class TestStart:
         lesson.teacher_sends(104)
         assert [packet.payload for packet in student.gets()] == [media.KEY_START, media.DELTA]
 
+    def test_request_is_not_repeated_when_nobody_waits_any_more(self) -> None:
+        lesson = Lesson()
+        lesson.advance(S)
+        lesson.teacher.hears()
+        lesson.consumer.pause()
+        lesson.advance(5 * S)
+        assert key_frame_requests(lesson.teacher) == []
+
     def test_audio_starts_with_the_next_packet(self) -> None:
         stage = Stage()
         teacher, student = stage.peer(), stage.peer()
@@ -247,3 +255,14 @@ def test_repaired_packet_reaches_the_student_once() -> None:
     assert repaired.sequence_number == (first.sequence_number + 1) & 0xFFFF
     assert repaired.payload == b"\x61lost"
     assert (repaired.timestamp - first.timestamp) & 0xFFFFFFFF == 90
+
+
+def test_receiver_that_has_not_negotiated_nack_gets_nothing_twice() -> None:
+    stage = Stage()
+    teacher, student = stage.peer(), stage.peer()
+    consumer = student.consumes(teacher.produces_audio())
+    teacher.sends(media.rtp(1, b"opus", ssrc=media.AUDIO_SSRC, payload_type=media.OPUS))
+    (packet,) = student.gets()
+    student.reports(GenericNack(1, consumer.stream.ssrc, (packet.sequence_number,)))
+    assert student.gets() == []
+    assert consumer.stats().nacked_packets == 0

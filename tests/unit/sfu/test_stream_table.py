@@ -54,6 +54,30 @@ def test_unknown_ssrc_is_learnt_from_the_mid_and_remembered() -> None:
     assert (video.stream.ssrc, video.stream.rtx_ssrc) == (42, 43)
 
 
+def test_learnt_ssrc_that_has_ended_makes_room_for_another() -> None:
+    table, (video,) = produced(media.video(ssrc=None, rtx_ssrc=None))
+    mid = ((media.MID, b"0"),)
+    rtx_packets = [
+        media.rtp(1, ssrc=ssrc, payload_type=media.H264_RTX, elements=mid) for ssrc in (43, 45)
+    ]
+    find(table, media.rtp(1, ssrc=42, elements=mid))
+    find(table, rtx_packets[0])
+    table.forget_learnt(42)
+    table.forget_learnt(43)
+    assert find(table, media.rtp(1, ssrc=44, elements=mid)) is video
+    assert find(table, rtx_packets[1]) is video
+    assert (video.stream.ssrc, video.stream.rtx_ssrc) == (44, 45)
+    assert find(table, media.rtp(2, ssrc=42)) is None
+
+
+def test_signalled_ssrcs_are_not_forgotten() -> None:
+    table, (video,) = produced(media.video())
+    for ssrc in (media.VIDEO_SSRC, media.VIDEO_RTX_SSRC, 42):
+        table.forget_learnt(ssrc)
+    assert find(table, media.rtp(1)) is video
+    assert find(table, media.rtp(1, ssrc=media.VIDEO_RTX_SSRC)) is video
+
+
 @pytest.mark.parametrize(
     "elements", [((media.MID, b"1"),), ((media.MID, b"00"),), ((media.RID, b"0"),)]
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sidecar.rtp.rtcp import GenericNack, PictureLossIndication
+from sidecar.sfu import WebRtcTransport
 from tests.unit.sfu import media
 from tests.unit.sfu.support import MS, Lesson, S, Stage
 
@@ -114,3 +115,32 @@ def test_closed_transports_are_forgotten() -> None:
     assert lesson.worker.transports == ()
     lesson.advance(10 * S)
     assert lesson.worker.next_timeout_ns > FAR_FUTURE_NS
+
+
+@pytest.mark.parametrize("where", ["forward", "poll"])
+def test_mistake_with_one_transport_is_reported_and_the_others_go_on(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesson = Lesson()
+    victim = lesson.peer()
+    consumer = victim.consumes(lesson.producer)
+    third = lesson.peer()
+    third.consumes(lesson.producer)
+    lesson.start()
+    reported: list[tuple[WebRtcTransport, str]] = []
+
+    def break_down(*_arguments: object) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    def report(transport: WebRtcTransport, error: Exception) -> None:
+        reported.append((transport, str(error)))
+
+    monkeypatch.setattr(lesson.network, "report_defect", report)
+    monkeypatch.setattr(consumer if where == "forward" else victim.transport, where, break_down)
+    victim.transport.touch()
+    for peer in (victim, lesson.student, third):
+        peer.gets()
+    lesson.teacher_sends(101)
+    assert reported[0] == (victim.transport, "a mistake")
+    assert {transport for transport, _ in reported} == {victim.transport}
+    assert len(lesson.student.gets()) == len(third.gets()) == 1

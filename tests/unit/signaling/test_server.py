@@ -56,6 +56,9 @@ class DeadNetwork:
         self.links.append(DeadLink(local_address))
         return self.links[-1]
 
+    def report_defect(self, transport: WebRtcTransport, error: Exception) -> None:
+        raise error
+
     def wake(self) -> None:
         pass
 
