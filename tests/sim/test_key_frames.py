@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from sidecar.engine.key_frame_requester import MIN_SPACING_NS, KeyFrameRequester
+from sidecar.engine.key_frame_requester import SERVED_SPACINGS_NS, KeyFrameRequester
 from tests.sim.link import MS, Link, S, earliest, run
 
 ENCODER_NS = 30 * MS
@@ -66,7 +66,10 @@ def test_class_that_trickles_in_does_not_make_the_picture_pulse() -> None:
     assert len(lesson.waited_ns) == 49
     assert len(lesson.key_frames_ns) <= 6
     assert max(lesson.waited_ns) <= 570 * MS
-    assert min(later - earlier for earlier, later in pairwise(lesson.asked_ns)) >= MIN_SPACING_NS
+    assert (
+        min(later - earlier for earlier, later in pairwise(lesson.asked_ns))
+        >= SERVED_SPACINGS_NS[0]
+    )
 
 
 @pytest.mark.parametrize("seed", range(10))

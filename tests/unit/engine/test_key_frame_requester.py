@@ -36,7 +36,7 @@ def test_first_request_goes_out_at_once(requester: KeyFrameRequester) -> None:
 
 def test_is_repeated_until_a_key_frame_arrives(requester: KeyFrameRequester) -> None:
     requester.request(0)
-    assert drain(requester, 2000) == [0, 150, 450, 950, 1450, 1950]
+    assert drain(requester, 2000) == [0, 160, 320, 640, 1140, 1640]
     requester.on_key_frame(2000 * MS)
     assert requester.next_timeout_ns is None
     assert drain(requester, 60_000) == []
@@ -55,8 +55,16 @@ def test_request_after_a_key_frame_waits_for_the_spacing(requester: KeyFrameRequ
     assert drain(requester, 0) == [0]
     requester.on_key_frame(50 * MS)
     requester.request(60 * MS)
-    assert drain(requester, 149) == []
-    assert drain(requester, 150) == [150]
+    assert drain(requester, 319) == []
+    assert drain(requester, 320) == [320]
+
+
+def test_spacing_counts_from_the_last_repetition(requester: KeyFrameRequester) -> None:
+    requester.request(0)
+    assert drain(requester, 200) == [0, 160]
+    requester.on_key_frame(210 * MS)
+    requester.request(220 * MS)
+    assert drain(requester, 1000)[0] == 480
 
 
 def test_spacing_grows_while_requests_keep_coming(requester: KeyFrameRequester) -> None:
@@ -65,33 +73,24 @@ def test_spacing_grows_while_requests_keep_coming(requester: KeyFrameRequester) 
         requester.request(now_ms * MS)
         if requester.poll(now_ms * MS):
             sent.append(now_ms)
-        else:
+        elif sent and now_ms == sent[-1] + 10:
             requester.on_key_frame(now_ms * MS)
-    assert sent == [0, 150, 450, 950, 1450, 1950, 2450, 2950]
+    assert sent == [0, 320, 820, 1320, 1820, 2320, 2820]
 
 
 def test_spacing_is_short_again_after_quiet(requester: KeyFrameRequester) -> None:
-    requester.request(0)
-    assert drain(requester, 1000) == [0, 150, 450, 950]
-    requester.on_key_frame(1000 * MS)
-    requester.request(2000 * MS)
-    assert drain(requester, 2150) == [2000, 2150]
+    for start_ms, expected in ((0, [0]), (20, [320]), (400, [820]), (1900, [1900]), (1920, [2220])):
+        requester.request(start_ms * MS)
+        assert drain(requester, expected[0]) == expected
+        requester.on_key_frame((expected[0] + 10) * MS)
 
 
-def test_spacing_stays_long_without_quiet(requester: KeyFrameRequester) -> None:
+def test_repetitions_start_over_with_the_next_key_frame(requester: KeyFrameRequester) -> None:
     requester.request(0)
-    assert drain(requester, 1000) == [0, 150, 450, 950]
+    assert drain(requester, 1000) == [0, 160, 320, 640]
     requester.on_key_frame(1000 * MS)
     requester.request(1600 * MS)
-    assert drain(requester, 2100) == [1600, 2100]
-
-
-def test_quiet_begins_with_the_key_frame(requester: KeyFrameRequester) -> None:
-    requester.request(0)
-    assert drain(requester, 1000) == [0, 150, 450, 950]
-    requester.on_key_frame(1400 * MS)
-    requester.request(2000 * MS)
-    assert drain(requester, 2500) == [2000, 2500]
+    assert drain(requester, 2000) == [1600, 1760, 1920]
 
 
 def test_unasked_key_frame_changes_nothing(requester: KeyFrameRequester) -> None:
@@ -108,4 +107,4 @@ def test_cancelled_request_is_not_repeated_but_keeps_its_spacing(
     requester.cancel()
     assert requester.next_timeout_ns is None
     requester.request(20 * MS)
-    assert requester.next_timeout_ns == 150 * MS
+    assert requester.next_timeout_ns == 160 * MS

@@ -24,11 +24,11 @@ class TestPause:
         lesson.producer.resume()
         lesson.process()
         assert any(isinstance(each, PictureLossIndication) for each in lesson.teacher.hears())
-        lesson.teacher_sends(start + 21)
+        lesson.teacher_sends(start + 41)
         assert lesson.student.gets() == []
-        again = lesson.start(start + 22)
+        again = lesson.start(start + 42)
         assert again.sequence_number == (first.sequence_number + 1) & 0xFFFF
-        assert (again.timestamp - first.timestamp) & 0xFFFFFFFF == 200 * 90
+        assert (again.timestamp - first.timestamp) & 0xFFFFFFFF == 400 * 90
 
     def test_drops_what_arrived_but_was_not_yet_forwarded(self) -> None:
         lesson = Lesson()
