@@ -18,7 +18,7 @@ class TestPause:
         lesson = Lesson()
         first = lesson.start(start)
         lesson.producer.pause()
-        lesson.teacher_sends(*range(start + 1, start + 21), each_ms=10)
+        lesson.teacher_sends(*range(start + 1, start + 41), each_ms=10)
         assert lesson.student.gets() == []
         lesson.teacher.hears()
         lesson.producer.resume()
