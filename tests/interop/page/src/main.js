@@ -1,0 +1,3 @@
+import { Classroom } from "./classroom.js";
+
+window.classroom = new Classroom();
