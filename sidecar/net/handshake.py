@@ -12,6 +12,11 @@ from sidecar.net.errors import DtlsError
 from sidecar.net.srtp import SrtpSession
 from sidecar.ortc.parameters import DtlsFingerprint
 
+EARLY_RESENDS_NS: Final = (100_000_000, 200_000_000, 300_000_000)
+"""After which times an unanswered flight is sent once more, as it is. OpenSSL's own timer starts at
+one second, and a picture that comes a second late for one lost datagram is too late; RFC 6347
+section 4.2.4.1 allows shorter timers. Whoever has got a record already drops it as replayed."""
+
 MAX_WAITING_DATAGRAMS: Final = 32
 """More than any handshake has in flight; the rest of a flood is dropped."""
 
@@ -49,6 +54,8 @@ class Handshake:
         self._endpoint: DtlsEndpoint | None = None
         self._waiting: list[bytes] = []
         self._timed_out = False
+        self._flight: list[bytes] = []
+        self._resends = 0
         self._timer: asyncio.TimerHandle | None = None
         self._busy = False
         self._keyed = False
@@ -112,7 +119,7 @@ class Handshake:
             if not isinstance(error, DtlsError):
                 raise error  # a mistake of ours, for the loop's exception handler to report
             return
-        self._send(step.result())
+        self._send_flight(step.result())
         if endpoint.srtp is not None and not self._keyed:
             self._keyed = True
             self._on_keys(endpoint.srtp)
@@ -122,10 +129,32 @@ class Handshake:
             self._finish("dtls-closed")
         elif self._waiting:
             self._run()
-        elif endpoint.timeout_ns is not None:
-            self._timer = self._loop.call_later(endpoint.timeout_ns / 1e9, self._on_timer)
+        else:
+            self._await_answer(endpoint)
 
-    def _on_timer(self) -> None:
+    def _send_flight(self, flight: list[bytes]) -> None:
+        if flight:
+            self._flight = flight
+            self._resends = 0
+            self._send(flight)
+
+    def _await_answer(self, endpoint: DtlsEndpoint) -> None:
+        """Sets the timer for the case that none comes; OpenSSL says whether one is due."""
+        timeout_ns = endpoint.timeout_ns
+        if timeout_ns is None:
+            return
+        delay_ns, expire = timeout_ns, self._on_timeout
+        if self._resends < len(EARLY_RESENDS_NS) and EARLY_RESENDS_NS[self._resends] < timeout_ns:
+            delay_ns, expire = EARLY_RESENDS_NS[self._resends], self._resend
+        self._timer = self._loop.call_later(delay_ns / 1e9, expire)
+
+    def _resend(self) -> None:
+        self._resends += 1
+        self._send(self._flight)
+        if self._endpoint is not None:
+            self._await_answer(self._endpoint)
+
+    def _on_timeout(self) -> None:
         self._timer = None
         self._timed_out = True
         self._run()

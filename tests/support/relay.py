@@ -67,7 +67,8 @@ class _Link:
         jitter_ms = self._random.uniform(-self.faults.jitter_ms, self.faults.jitter_ms)
         due_s = self._loop.time() + max(0.0, self.faults.delay_ms + jitter_ms) / 1000
         if not self.faults.reorder:
-            due_s = max(due_s, self._last_delivery_s)
+            # Later by a little, not at the same time: the loop's timers are no queue.
+            due_s = max(due_s, self._last_delivery_s + 1e-6)
             self._last_delivery_s = due_s
         self._loop.call_at(due_s, self._deliver, datagram)
 

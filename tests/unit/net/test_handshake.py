@@ -197,11 +197,11 @@ def test_keys_are_told_once(side: Side, endpoint: ScriptedEndpoint) -> None:
 def test_the_last_flight_is_sent_again_after_the_timeout(
     side: Side, endpoint: ScriptedEndpoint
 ) -> None:
-    endpoint.timeout_ns = 1_500_000_000
+    endpoint.timeout_ns = 90_000_000
     side.start_client()
     side.loop.run_steps()
     (timer,) = side.loop.pending_timers
-    assert timer.delay_s == 1.5
+    assert timer.delay_s == 0.09
     side.take_sent()
 
     timer.fire()
@@ -210,6 +210,63 @@ def test_the_last_flight_is_sent_again_after_the_timeout(
     assert endpoint.steps == [[], "timeout"]
     assert side.take_sent() == [b"again"]
     assert len(side.loop.timers) == 2  # and so on
+
+
+def test_an_unanswered_flight_is_sent_once_more_before_openssl_would(
+    side: Side, endpoint: ScriptedEndpoint
+) -> None:
+    endpoint.timeout_ns = 1_000_000_000
+    side.start_client()
+    side.loop.run_steps()
+    assert side.take_sent() == [b"answer"]
+    for delay_s, timeout_ns in ((0.1, 900_000_000), (0.2, 700_000_000), (0.3, 400_000_000)):
+        assert side.loop.timers[-1].delay_s == delay_s
+        endpoint.timeout_ns = timeout_ns
+        side.loop.timers[-1].fire()
+        assert side.take_sent() == [b"answer"]
+        assert endpoint.steps == [[]]  # OpenSSL has not been asked
+    assert side.loop.timers[-1].delay_s == 0.4
+    side.loop.timers[-1].fire()
+    side.loop.run_steps()
+    assert endpoint.steps == [[], "timeout"]
+    assert side.take_sent() == [b"again"]
+
+
+def test_the_next_flight_has_early_resends_of_its_own(
+    side: Side, endpoint: ScriptedEndpoint
+) -> None:
+    endpoint.timeout_ns = 1_000_000_000
+    side.start_client()
+    side.loop.run_steps()
+    side.loop.timers[-1].fire()
+    side.receive([b"their answer"])
+    side.loop.run_steps()
+    assert side.loop.timers[-1].delay_s == 0.1
+
+
+def test_a_resent_flight_completes_the_handshake(side: Side) -> None:
+    peer = peer_client()
+    side.start_server()
+    side.receive(peer.step([]))
+    side.loop.run_steps()
+    side.take_sent()  # lost
+    side.loop.timers[-1].fire()
+    side.finish_with(peer, peer.step(side.take_sent()))
+    assert len(side.keys) == 1
+    assert peer.srtp is not None
+
+
+def test_a_flight_that_comes_twice_does_no_harm(side: Side) -> None:
+    peer = peer_client()
+    side.start_server()
+    side.receive(peer.step([]))
+    side.loop.run_steps()
+    first = side.take_sent()
+    side.loop.timers[-1].fire()
+    assert side.take_sent() == first
+    side.finish_with(peer, peer.step([*first, *first]))
+    assert len(side.keys) == 1
+    assert peer.srtp is not None
 
 
 def test_an_answer_stops_the_timer(side: Side, endpoint: ScriptedEndpoint) -> None:
