@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
-import logging
+import os
 import random
-import sys
+import secrets
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
+from sidecar import STARTED_NS, __version__
 from sidecar.classroom.policy import POLICIES
-from sidecar.errors import StartupError
-from sidecar.lifecycle import STARTED_NS, ReadyInfo, announce_ready
-from sidecar.net.addresses import AddressBook
-from sidecar.net.dtls import Certificate
-from sidecar.net.media_port import MediaPort, NoFreePortError, open_media_socket
+from sidecar.lifecycle.address_keeper import AddressKeeper
+from sidecar.lifecycle.attendance import Attendance
+from sidecar.lifecycle.controller import Controller
+from sidecar.lifecycle.ending import Ending
+from sidecar.lifecycle.events import Ready, Stopped
+from sidecar.lifecycle.port_holder import holding
+from sidecar.lifecycle.starter import Starter
+from sidecar.lifecycle.status import StatusReporter
+from sidecar.lifecycle.whereabouts import Whereabouts
+from sidecar.net.addresses import is_own_address
+from sidecar.net.media_port import MediaPort
 from sidecar.net.platform import event_loop_factory, on_stop_signal
+from sidecar.ports import listen, open_media_port
 from sidecar.settings import Settings
 from sidecar.sfu import Worker
 from sidecar.signaling.limits import Limits
+from sidecar.signaling.registry import Observer
 from sidecar.signaling.server import SignalingServer
-
-logger = logging.getLogger(__name__)
-
-_LOOPBACK_OF = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
-"""Of the hosts that mean all interfaces: how to reach them from this computer."""
+from sidecar.signaling.teacher_rule import TeacherRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,38 +42,44 @@ class RunningServer:
 
     Attributes:
         ready: Where it can be reached.
+        whereabouts: The same, whenever one asks.
         worker: Its media.
         media_port: Its UDP port.
         signaling: Its WebSocket server and rooms.
     """
 
-    ready: ReadyInfo
+    ready: Ready
+    whereabouts: Whereabouts
     worker: Worker
     media_port: MediaPort
     signaling: SignalingServer
 
 
-def run(settings: Settings) -> int:
-    """Serves until SIGINT or SIGTERM.
-
-    Returns:
-        The exit code.
+def run(settings: Settings, starter: Starter) -> None:
+    """Serves until the starter or a signal ends it.
 
     Raises:
         StartupError: It cannot start.
     """
-    with asyncio.Runner(loop_factory=event_loop_factory) as runner:
-        return runner.run(_serve_until_stopped(settings))
+    loop = event_loop_factory()
+    with Ending(loop) as ending, asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(_serve_until_stopped(settings, starter, ending))
 
 
 @asynccontextmanager
-async def running_server(settings: Settings) -> AsyncIterator[RunningServer]:
+async def running_server(
+    settings: Settings, observer: Observer | None = None
+) -> AsyncIterator[RunningServer]:
     """Runs a server in the current event loop for as long as the context lasts.
+
+    Args:
+        settings: How.
+        observer: Sees who comes and goes.
 
     Raises:
         StartupError: It cannot start.
     """
-    media_port = _open_media_port(settings)
+    media_port = open_media_port(settings)
     try:
         worker = Worker(
             media_port,
@@ -76,90 +87,77 @@ async def running_server(settings: Settings) -> AsyncIterator[RunningServer]:
             max_incoming_bitrate_bps=settings.max_incoming_bitrate,
         )
         media_port.start(worker)
-        signaling = SignalingServer(
-            worker,
-            POLICIES[settings.policy],
-            settings.max_clients_per_room,
-            Limits(
-                max_messages_per_second=settings.max_messages_per_second,
-                max_invalid_messages=settings.max_invalid_messages,
-            ),
-        )
-        port = await _listen(signaling, settings)
+        teacher_rule = TeacherRule(settings.teacher_from, secrets.token_urlsafe(16), is_own_address)
+        signaling = _make_signaling(settings, worker, teacher_rule, observer)
+        port = await listen(signaling, settings)
         try:
-            ready = _ready_info(settings, port, media_port)
-            yield RunningServer(ready, worker, media_port, signaling)
+            whereabouts = Whereabouts(settings.host, port, media_port)
+            ready = _ready(settings, port, whereabouts, teacher_rule.token)
+            yield RunningServer(ready, whereabouts, worker, media_port, signaling)
         finally:
             await signaling.close()
     finally:
         media_port.close()
 
 
-async def _serve_until_stopped(settings: Settings) -> int:
-    stopped = asyncio.Event()
-    on_stop_signal(asyncio.get_running_loop(), stopped.set)
-    async with running_server(settings) as server:
-        announce_ready(server.ready, stdin=sys.stdin, stdout=sys.stdout)
-        # What exists now lives as long as the process: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        await stopped.wait()
-        logger.info("stopping")
-    return 0
+async def _serve_until_stopped(settings: Settings, starter: Starter, ending: Ending) -> None:
+    loop = asyncio.get_running_loop()
+    on_stop_signal(loop, partial(ending.wish, "signal"))
+    lines: asyncio.Queue[bytes] = asyncio.Queue()
+    starter.listen(loop, lines.put_nowait, partial(ending.wish, "host-gone"))
+    async with running_server(settings, Attendance(starter)) as server:
+        # Nobody else asks for a port that was any free one.
+        with holding(server.ready.port) if settings.port else nullcontext():
+            starter.tell(server.ready)
+            # What exists now lives as long as the process: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            stopped = await _serve(server, starter, ending, lines)
+    starter.tell(stopped)
 
 
-def _open_media_port(settings: Settings) -> MediaPort:
-    ports = settings.media_ports
-    try:
-        media_socket = open_media_socket(settings.host, ports.first, ports.last)
-    except NoFreePortError as error:
-        raise StartupError(
-            f"all UDP ports for media ({ports}) are taken",
-            "Choose others with --media-ports, or 0 for any free one.",
-        ) from error
-    except OSError as error:
-        raise _cannot_listen(settings, error) from error
-    address_book = AddressBook(bound_to=media_socket.getsockname()[0], announced=settings.announce)
-    return MediaPort(media_socket, address_book, Certificate())
+async def _serve(
+    server: RunningServer, starter: Starter, ending: Ending, lines: asyncio.Queue[bytes]
+) -> Stopped:
+    """Does what the starter asks for, and keeps up with the network, until the end is near."""
+    keeper = AddressKeeper(server.media_port.address_book, server.whereabouts, starter)
+    reporter = StatusReporter(STARTED_NS)
+    controller = Controller(starter, ending, keeper, reporter, server.signaling.snapshot)
+    async with asyncio.TaskGroup() as group:
+        tasks = (group.create_task(keeper.keep()), group.create_task(controller.obey_all(lines)))
+        stopped = await ending.wait()
+        for task in tasks:
+            task.cancel()
+    return stopped
 
 
-async def _listen(signaling: SignalingServer, settings: Settings) -> int:
-    try:
-        return await signaling.start(settings.host, settings.port)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise StartupError(
-                f"TCP port {settings.port} is taken by another program",
-                "Stop that program, or choose another port with --port (0 for any free one).",
-            ) from error
-        if error.errno == errno.EACCES:
-            raise StartupError(
-                f"TCP port {settings.port} may not be used here",
-                "Choose a port above 1023 with --port (0 for any free one).",
-            ) from error
-        raise _cannot_listen(settings, error) from error
-
-
-def _cannot_listen(settings: Settings, error: OSError) -> StartupError:
-    return StartupError(
-        f"cannot listen on {settings.host or 'all interfaces'}: {error.strerror or error}",
-        "Give an address of this computer with --host, or leave it out for all.",
+def _make_signaling(
+    settings: Settings, worker: Worker, teacher_rule: TeacherRule, observer: Observer | None
+) -> SignalingServer:
+    limits = Limits(
+        max_messages_per_second=settings.max_messages_per_second,
+        max_invalid_messages=settings.max_invalid_messages,
+    )
+    return SignalingServer(
+        worker,
+        POLICIES[settings.policy],
+        settings.max_clients_per_room,
+        limits,
+        teacher_rule,
+        observer,
     )
 
 
-def _ready_info(settings: Settings, port: int, media_port: MediaPort) -> ReadyInfo:
-    now_ns = time.monotonic_ns()
-    addresses = tuple(media_port.address_book.addresses(None, now_ns))
-    here = _LOOPBACK_OF.get(settings.host)
-    return ReadyInfo(
+def _ready(settings: Settings, port: int, whereabouts: Whereabouts, teacher_token: str) -> Ready:
+    addresses = whereabouts.addresses()
+    return Ready(
+        version=__version__,
+        pid=os.getpid(),
         port=port,
-        urls=tuple(_url(each, port) for each in (addresses if here else (settings.host,))),
-        local_url=_url(here or settings.host, port),
-        media_port=media_port.port,
-        media_addresses=addresses,
-        startup_ms=(now_ns - STARTED_NS) // 1_000_000,
+        requested_port=settings.port,
+        local_url=whereabouts.local_url,
+        urls=addresses.urls,
+        media=addresses.media,
+        teacher_token=teacher_token,
+        startup_ms=(time.monotonic_ns() - STARTED_NS) // 1_000_000,
     )
-
-
-def _url(host: str, port: int) -> str:
-    return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -11,9 +10,9 @@ from dataclasses import fields
 from typing import NoReturn
 
 from sidecar import __version__
-from sidecar.errors import SettingsError, UserError
+from sidecar.errors import SettingsError
 from sidecar.settings import OPTIONS, Settings
-from sidecar.settings_sources import CONFIG_VARIABLE, ResolvedSettings, nearest, resolve
+from sidecar.settings_sources import CONFIG_VARIABLE, nearest, resolve
 
 PROGRAM = "classroom-sfu"
 
@@ -25,41 +24,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments without the program's name; those of the process unless given.
 
     Returns:
-        The exit code: 0 after a run that somebody ended, 1 when it could not start, 2 when the
-        command line, the environment or the configuration file is wrong.
+        The exit code, 0 after a run that somebody ended. ``docs/handshake.md`` has the others.
     """
     try:
-        return _main(sys.argv[1:] if argv is None else argv)
-    except UserError as error:
-        sys.stderr.write(f"{PROGRAM}: {error.message}\n{error.hint}\n")
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 0
+        arguments = _parse(sys.argv[1:] if argv is None else argv)
+        print_config = arguments.pop("print_config", False)
+        resolved = resolve(arguments, os.environ)
+    except SettingsError as error:
+        from sidecar.process import refuse
 
-
-def _main(argv: Sequence[str]) -> int:
-    arguments = _parse(argv)
-    print_config = arguments.pop("print_config", False)
-    resolved = resolve(arguments, os.environ)
+        return refuse(error)
     if print_config:
         sys.stdout.write(resolved.as_toml())
         return 0
-    return _run(resolved)
+    # Imported here because --help and --print-config have no use for it.
+    from sidecar.process import serve
 
-
-def _run(resolved: ResolvedSettings) -> int:
-    logging.basicConfig(
-        level=resolved.settings.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-    )
-    if resolved.settings.log_level == "info":
-        # It has a line for each connection and none that says more than ours.
-        logging.getLogger("websockets").setLevel(logging.WARNING)
-    # Imported here because it brings the whole SFU: --help and mistakes are answered at once.
-    from sidecar.app import run
-
-    return run(resolved.settings)
+    return serve(resolved.settings)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -93,13 +74,17 @@ def _build_parser() -> argparse.ArgumentParser:
     defaults = {field.name: field.default for field in fields(Settings)}
     for option in OPTIONS:
         default = defaults[option.name]
-        shown = f" (default: {default})" if default not in ("", ()) else ""
-        parser.add_argument(
-            option.flag,
-            action="append" if option.repeatable else "store",
-            metavar=option.metavar,
-            help=option.help + shown,
-        )
+        shown = f" (default: {default})" if default not in ("", (), False) else ""
+        help_text = option.help + shown
+        if option.is_switch:
+            parser.add_argument(option.flag, action="store_true", help=help_text)
+        else:
+            parser.add_argument(
+                option.flag,
+                action="append" if option.repeatable else "store",
+                metavar=option.metavar,
+                help=help_text,
+            )
     parser.add_argument(
         "--config",
         metavar="FILE",

@@ -1,4 +1,4 @@
-"""The errors that the person running the program gets to read."""
+"""The errors that the person running the program gets to read, and the host application."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from __future__ import annotations
 class UserError(Exception):
     """Something the person running the program can put right.
 
-    The command prints it as two lines on stderr, without a traceback.
+    The command prints it as two lines on stderr, without a traceback, and tells a host.
 
     Attributes:
+        code: for programs: kebab-case, stable.
+        exit_code: what the process ends with, one for each code.
         message: what is wrong.
         hint: what to do about it.
-        exit_code: what the process ends with.
     """
 
-    exit_code = 1
+    code: str
+    exit_code: int
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -22,11 +24,54 @@ class UserError(Exception):
         self.hint = hint
 
 
-class StartupError(UserError):
-    """The SFU cannot start: a port is taken, an address is not this machine's, ..."""
-
-
 class SettingsError(UserError):
-    """A setting is unknown or its value is wrong. Exit code 2, as for every usage error."""
+    """A setting is unknown or its value is wrong."""
 
+    code = "bad-setting"
     exit_code = 2
+
+
+class StartupError(UserError):
+    """The SFU cannot start."""
+
+
+class PortTakenError(StartupError):
+    """Somebody else listens on the TCP port."""
+
+    code = "port-taken"
+    exit_code = 3
+
+
+class MediaPortsTakenError(StartupError):
+    """No UDP port is free for media."""
+
+    code = "media-ports-taken"
+    exit_code = 4
+
+
+class PortForbiddenError(StartupError):
+    """The system keeps the TCP port for itself or for others."""
+
+    code = "port-forbidden"
+    exit_code = 5
+
+
+class CannotListenError(StartupError):
+    """The host is unknown or not this machine, or the system refuses."""
+
+    code = "cannot-listen"
+    exit_code = 6
+
+
+class NoNetworkInterfaceError(StartupError):
+    """This machine has no network address at all, not even for itself."""
+
+    code = "no-network-interface"
+    exit_code = 7
+
+
+class LogFileError(StartupError):
+    """The log cannot be written where it is wanted."""
+
+    code = "log-file"
+    exit_code = 8

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Policy = Literal["classroom", "open"]
+TeacherFrom = Literal["any", "local", "token"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 ENVIRONMENT_PREFIX = "CLASSROOM_SFU_"
@@ -37,24 +38,32 @@ class Settings:
     Attributes:
         host: address or name on which the WebSocket server listens; "" is all interfaces.
         port: TCP port of the WebSocket server; 0 is any free one.
+        port_fallback: whether to take the next free port if that one is taken.
         media_ports: the UDP ports to choose the media port from.
         announce: IP addresses to offer to peers instead of those found on this machine.
         max_clients_per_room: peers in one room, the teacher included.
         max_incoming_bitrate: what one sending transport may use, in bit/s.
         policy: who may send and receive what.
+        teacher_from: who may join as teacher: anybody, whoever is on this machine or has the
+            token, or only who has the token.
         log_level: the least severe level that is logged.
+        log_file: where it is logged besides stderr; "" is the platform's log folder, and "none"
+            is nowhere.
         max_messages_per_second: signalling messages of one connection in a second.
         max_invalid_messages: invalid signalling messages of one connection in ten seconds.
     """
 
     host: str = ""
     port: int = 3016
+    port_fallback: bool = False
     media_ports: PortRange = PortRange(40000, 45000)
     announce: tuple[str, ...] = ()
     max_clients_per_room: int = 50
     max_incoming_bitrate: int = 6_000_000
     policy: Policy = "classroom"
+    teacher_from: TeacherFrom = "local"
     log_level: LogLevel = "info"
+    log_file: str = ""
     max_messages_per_second: int = 300
     max_invalid_messages: int = 20
 
@@ -71,6 +80,7 @@ class Option:
         example: a good value as text, for the hint in an error.
         help: one line for people.
         repeatable: the flag may come several times, the variable holds values between commas.
+        is_switch: the flag takes no value, and means true.
     """
 
     name: str
@@ -79,6 +89,7 @@ class Option:
     example: str
     help: str
     repeatable: bool = False
+    is_switch: bool = False
 
     @property
     def flag(self) -> str:
@@ -115,6 +126,20 @@ def _one_of(*choices: str) -> Callable[[object], str]:
     return convert
 
 
+def _switch(raw: object) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    if raw not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return raw == "true"
+
+
+def _file(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise ValueError("must be the path of a file, none, or empty for the usual place")
+    return raw
+
+
 def _port_range(raw: object) -> PortRange:
     expected = "must be one port or a range of ports from low to high, each from 1 to 65535, or 0"
     match = re.fullmatch(r"\s*([0-9]{1,5})\s*(?:-\s*([0-9]{1,5})\s*)?", str(raw))
@@ -133,7 +158,12 @@ def _host(raw: object) -> str:
     raise ValueError("must be an IP address or a host name of this machine, or empty for all")
 
 
-def _addresses(raw: object) -> tuple[str, ...]:
+def announced_addresses(raw: object) -> tuple[str, ...]:
+    """Convert what was written to the addresses that are meant.
+
+    Raises:
+        ValueError: It says what they must be.
+    """
     entries = raw if isinstance(raw, list) else [raw]
     addresses = []
     for entry in entries:
@@ -170,6 +200,14 @@ OPTIONS: tuple[Option, ...] = (
         "TCP port for WebSocket connections; 0 takes any free one",
     ),
     Option(
+        "port_fallback",
+        _switch,
+        "BOOLEAN",
+        "true",
+        "if the TCP port is taken, take the next one that is free",
+        is_switch=True,
+    ),
+    Option(
         "media_ports",
         _port_range,
         "FIRST-LAST",
@@ -178,7 +216,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "announce",
-        _addresses,
+        announced_addresses,
         "ADDRESS",
         "192.168.1.20",
         "IP address that peers are told to send media to, instead of those found on this machine; "
@@ -207,11 +245,26 @@ OPTIONS: tuple[Option, ...] = (
         "classroom: only the teacher sends video; open: everybody may send and receive everything",
     ),
     Option(
+        "teacher_from",
+        _one_of("any", "local", "token"),
+        "WHERE",
+        "local",
+        "who may join as teacher: local: from this computer, or with the teacher's token; "
+        "token: with the token only; any: everybody",
+    ),
+    Option(
         "log_level",
         _one_of("debug", "info", "warning", "error"),
         "LEVEL",
         "info",
         "least severe level that is logged: debug, info, warning or error",
+    ),
+    Option(
+        "log_file",
+        _file,
+        "FILE",
+        "none",
+        "file to log to besides stderr, or none; empty for the usual place, which is the default",
     ),
     Option(
         "max_messages_per_second",

@@ -17,6 +17,10 @@ class Fault(Enum):
     ALREADY_JOINED = ("Already joined", "already-joined")
     PEER_EXISTS = ("Peer already in room", "peer-exists")
     TEACHER_EXISTS = ("Room already has a teacher", "teacher-exists")
+    TEACHER_NOT_ALLOWED = (
+        "Only the teacher's computer may join as teacher",
+        "teacher-not-allowed",
+    )
     ROOM_FULL = ("Room is full", "room-full")
     VIDEO_IS_THE_TEACHERS = ("Only teacher can share screen", "video-not-allowed")
     NOT_FROM_TEACHER = ("Students can only consume from teacher", "not-from-teacher")

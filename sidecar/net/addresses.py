@@ -72,6 +72,14 @@ def system_addresses() -> list[InterfaceAddress]:
     ]
 
 
+def is_own_address(
+    address: str, list_addresses: Callable[[], list[InterfaceAddress]] = system_addresses
+) -> bool:
+    """Whether an IP address is one of this machine's: who comes from there runs here."""
+    ip = _without_scope(address)
+    return ip.is_loopback or any(_without_scope(each.ip) == ip for each in list_addresses())
+
+
 class AddressBook:
     """The addresses to announce for a UDP port."""
 
@@ -94,6 +102,20 @@ class AddressBook:
         self._list_addresses = list_addresses
         self._known: list[InterfaceAddress] = []
         self._known_since_ns: int | None = None
+
+    @property
+    def follows_system(self) -> bool:
+        """Whether the addresses are those of this machine's interfaces, whatever they are."""
+        return not self._announced and self._bound_to.is_unspecified
+
+    def announce(self, addresses: Sequence[str]) -> None:
+        """Announces these from now on; none means those that are found."""
+        self._announced = tuple(addresses)
+
+    def update(self, found: Sequence[InterfaceAddress], now_ns: int) -> None:
+        """Takes what the operating system has just said, and saves asking it again."""
+        self._known = list(found)
+        self._known_since_ns = now_ns
 
     def candidates(self, port: int, local_address: str | None, now_ns: int) -> list[IceCandidate]:
         """Makes the ICE candidates for one peer, best first (RFC 8445 section 5.1).
@@ -123,8 +145,7 @@ class AddressBook:
         if not self._bound_to.is_unspecified:
             return [str(self._bound_to)]
         if self._known_since_ns is None or now_ns - self._known_since_ns > REFRESH_INTERVAL_NS:
-            self._known = self._list_addresses()
-            self._known_since_ns = now_ns
+            self.update(self._list_addresses(), now_ns)
         usable = rank_addresses(self._known, version=self._bound_to.version)
         if local_address is not None and self._is_reachable(local_address):
             others = [ip for ip in usable if ip != local_address]
@@ -155,12 +176,17 @@ def rank_addresses(addresses: Iterable[InterfaceAddress], *, version: int) -> li
     """
     ranked = []
     for each in addresses:
-        ip = ipaddress.ip_address(each.ip.split("%")[0])
+        ip = _without_scope(each.ip)
         if ip.version != version or ip.is_loopback or ip.is_link_local or ip.is_multicast:
             continue
         ranked.append((_is_virtual(each.interface), not ip.is_private, str(ip)))
     ranked.sort(key=lambda entry: entry[:2])
     return list(dict.fromkeys(ip for _virtual, _public, ip in ranked))
+
+
+def _without_scope(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address that may be written with its interface, as in ``fe80::1%eth0``."""
+    return ipaddress.ip_address(address.split("%")[0])
 
 
 def _is_virtual(interface: str) -> bool:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
+import stat
 import sys
 from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
 from typing import Final
 
 IS_WINDOWS: Final = sys.platform == "win32"
 
 SOCKET_BUFFER_BYTES: Final = 2 * 1024 * 1024
 """A key frame to a full class is some 50 students x 60 packets x 1.2 kB in one burst."""
-
-_SIO_UDP_CONNRESET: Final = 0x9800000C
-"""Windows: whether an ICMP "port unreachable" makes the next receive fail."""
 
 
 def event_loop_factory() -> asyncio.AbstractEventLoop:
@@ -33,7 +34,9 @@ def configure_media_socket(media_socket: socket.socket) -> None:
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         media_socket.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
     if IS_WINDOWS:
-        _ignore_port_unreachable(media_socket)
+        from sidecar.net.windows import ignore_port_unreachable
+
+        ignore_port_unreachable(media_socket)
 
 
 def on_stop_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
@@ -42,26 +45,75 @@ def on_stop_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) ->
         loop.add_signal_handler(signal.SIGINT, stop)
         loop.add_signal_handler(signal.SIGTERM, stop)
         return
+    from sidecar.net.windows import wake_on_signal
+
+    wake_on_signal(loop)
     ctrl_break = getattr(signal, "SIGBREAK")  # noqa: B009 - absent elsewhere
     for number in (signal.SIGINT, ctrl_break):
         signal.signal(number, lambda *_arguments: loop.call_soon_threadsafe(stop))
 
 
-def _ignore_port_unreachable(media_socket: socket.socket) -> None:
-    """Switches SIO_UDP_CONNRESET off, which `socket.ioctl` does not know."""
-    import ctypes
+class InputKind(Enum):
+    """What an input stream is."""
 
-    windll = getattr(ctypes, "WinDLL")  # noqa: B009 - absent elsewhere
-    disabled = ctypes.c_uint32(0)
-    returned = ctypes.c_uint32(0)
-    windll("ws2_32").WSAIoctl(
-        ctypes.c_void_p(media_socket.fileno()),
-        ctypes.c_uint32(_SIO_UDP_CONNRESET),
-        ctypes.byref(disabled),
-        ctypes.sizeof(disabled),
-        None,
-        0,
-        ctypes.byref(returned),
-        None,
-        None,
-    )
+    TERMINAL = "terminal"
+    PIPE = "pipe"
+    OTHER = "other"
+
+
+def input_kind(descriptor: int) -> InputKind:
+    """Tells what a descriptor reads from; a socket counts as a pipe.
+
+    To be asked before anybody reads: on Windows it would wait for a read that is under way.
+    """
+    if IS_WINDOWS:
+        from sidecar.net.windows import FILE_TYPE_PIPE, file_type, is_console
+
+        if is_console(descriptor):
+            return InputKind.TERMINAL
+        is_pipe = file_type(descriptor) == FILE_TYPE_PIPE
+        return InputKind.PIPE if is_pipe else InputKind.OTHER
+    if os.isatty(descriptor):
+        return InputKind.TERMINAL
+    mode = os.fstat(descriptor).st_mode
+    return InputKind.PIPE if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else InputKind.OTHER
+
+
+def resident_memory_bytes() -> int | None:
+    """How much memory this process occupies; at most has occupied, where that is all one gets.
+
+    None where the system won't tell.
+    """
+    try:
+        if IS_WINDOWS:
+            from sidecar.net.windows import working_set_bytes
+
+            return working_set_bytes()
+        statm = Path("/proc/self/statm")
+        if statm.exists():
+            return int(statm.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def lock_file(descriptor: int) -> bool:
+    """Locks an open file for as long as it is open; False if another one has it locked.
+
+    Its contents can be read all the same.
+    """
+    try:
+        if IS_WINDOWS:
+            from sidecar.net.windows import lock
+
+            lock(descriptor)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -6,13 +6,16 @@ Whoever stands in a newcomer's way is therefore pinged, and loses the place if n
 
 from __future__ import annotations
 
-from sidecar.classroom.errors import ClassroomError
+from sidecar.classroom.errors import ClassroomError, Fault
 from sidecar.classroom.peer import Peer
 from sidecar.signaling.messages import JoinData
 from sidecar.signaling.registry import Member, Registry, Seat
+from sidecar.signaling.teacher_rule import TeacherRule
 
 
-async def admit(registry: Registry, newcomer: Member, data: JoinData) -> Seat | None:
+async def admit(
+    registry: Registry, rule: TeacherRule, newcomer: Member, data: JoinData
+) -> Seat | None:
     """Give the newcomer a place, once nobody is in the way.
 
     Between looking and acting nothing is awaited, and after each ping everything is looked at
@@ -22,9 +25,12 @@ async def admit(registry: Registry, newcomer: Member, data: JoinData) -> Seat | 
         The seat; None if the newcomer's connection was closed while somebody was pinged.
 
     Raises:
-        ClassroomError: Who is in the way is alive, or the room is full.
+        ClassroomError: Who is in the way is alive, the room is full, or the newcomer is not
+            believed to be the teacher.
         SfuError: The room would be new and can't be had.
     """
+    if data.is_teacher and not rule.allows(newcomer.remote_address, data.token):
+        raise ClassroomError(Fault.TEACHER_NOT_ALLOWED)
     while conflict := registry.conflict(data.room_id, data.peer_id, data.is_teacher):
         is_alive = await conflict.seat.member.is_alive()
         if not newcomer.is_open:

@@ -44,6 +44,10 @@ class Connection(Protocol):
     def local_address(self) -> str | None:
         """The IP address of our end; None if unknown."""
 
+    @property
+    def remote_address(self) -> str | None:
+        """The IP address of the client's end; None if unknown."""
+
     async def receive(self) -> str | bytes:
         """The next frame: text or, for a binary frame, bytes.
 
@@ -84,6 +88,12 @@ class WebSocketConnection:
     def local_address(self) -> str | None:
         """The IP address of our end; None if unknown."""
         address = self._websocket.local_address
+        return unmapped(address[0]) if address else None
+
+    @property
+    def remote_address(self) -> str | None:
+        """The IP address of the client's end; None if unknown."""
+        address = self._websocket.remote_address
         return unmapped(address[0]) if address else None
 
     async def receive(self) -> str | bytes:

@@ -34,12 +34,13 @@ class NoData(Data, frozen=True):
 
 
 class JoinData(Data, frozen=True):
-    """Who wants to come in, and where."""
+    """Who wants to come in, and where. ``token`` is the teacher's, where it takes one."""
 
     room_id: Text
     peer_id: Text
     name: Text
     is_teacher: bool
+    token: Text | None = None
 
 
 class DirectionData(Data, frozen=True):

@@ -25,6 +25,10 @@ class Member(Protocol):
     def local_address(self) -> str | None:
         """Our address that its client reached; None if unknown."""
 
+    @property
+    def remote_address(self) -> str | None:
+        """Where its client is; None if unknown."""
+
     async def is_alive(self) -> bool:
         """Ask its client for a sign of life, for at most the probe timeout."""
 
@@ -33,6 +37,16 @@ class Member(Protocol):
 
     def unseat(self) -> None:
         """Hear that somebody else takes the place: the connection is to be closed."""
+
+
+class Observer(Protocol):
+    """Sees who comes and goes, in all rooms."""
+
+    def joined(self, room_id: str, peer: Peer) -> None:
+        """Somebody took a place."""
+
+    def left(self, room_id: str, peer: Peer) -> None:
+        """Somebody gave up their place, or lost it."""
 
 
 class Seat(NamedTuple):
@@ -57,9 +71,13 @@ class Registry:
         worker: Makes a router for each room.
         policy: The rules of all rooms.
         max_peers: How many may be in one room.
+        observer: Who is to see what happens, if anybody.
     """
 
-    def __init__(self, worker: Worker, policy: Policy, max_peers: int) -> None:
+    def __init__(
+        self, worker: Worker, policy: Policy, max_peers: int, observer: Observer | None = None
+    ) -> None:
+        self._observer = observer
         self._worker = worker
         self._policy = policy
         self._max_peers = max_peers
@@ -87,6 +105,8 @@ class Registry:
         room = self._rooms.get(room_id) or self._open(room_id)
         room.add(peer)
         seat = self._seats[peer] = Seat(room, peer, member)
+        if self._observer is not None:
+            self._observer.joined(room_id, peer)
         return seat
 
     def leave(self, seat: Seat) -> None:
@@ -96,6 +116,8 @@ class Registry:
         if not seat.room.peers:
             del self._rooms[seat.room.id]
             seat.room.close()
+        if self._observer is not None:
+            self._observer.left(seat.room.id, seat.peer)
 
     def evict(self, seat: Seat) -> None:
         """Take away a place that is taken."""

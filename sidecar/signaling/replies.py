@@ -35,6 +35,7 @@ EXTENSIONS: Final = (
     "closeConsumer",
     "restartIce",
     "transportClosed",
+    "teacherToken",
 )
 """What goes beyond the protocol of the earlier servers, as announced in ``joined``."""
 

@@ -16,8 +16,9 @@ from sidecar.sfu import Worker
 from sidecar.signaling.connection import CLOSE_TIMEOUT_S, GOING_AWAY, WebSocketConnection
 from sidecar.signaling.limits import Limits
 from sidecar.signaling.listen import listen
-from sidecar.signaling.registry import Registry
+from sidecar.signaling.registry import Observer, Registry
 from sidecar.signaling.session import Session
+from sidecar.signaling.teacher_rule import TeacherRule
 
 MAX_FRAME_BYTES: Final = 256 * 1024
 OPEN_TIMEOUT_S: Final = 10.0
@@ -42,12 +43,21 @@ class SignalingServer:
         policy: The rules of all rooms.
         max_clients_per_room: The teacher included; at least 1.
         limits: What one connection may do.
+        teacher_rule: Who is believed to be a teacher.
+        observer: Sees who comes and goes.
     """
 
     def __init__(
-        self, worker: Worker, policy: Policy, max_clients_per_room: int, limits: Limits
+        self,
+        worker: Worker,
+        policy: Policy,
+        max_clients_per_room: int,
+        limits: Limits,
+        teacher_rule: TeacherRule,
+        observer: Observer | None = None,
     ) -> None:
-        self._registry = Registry(worker, policy, max_clients_per_room)
+        self._registry = Registry(worker, policy, max_clients_per_room, observer)
+        self._teacher_rule = teacher_rule
         self._limits = limits
         self._servers: list[Server] = []
         self._sessions: set[Session] = set()
@@ -101,7 +111,9 @@ class SignalingServer:
 
     async def _serve(self, websocket: ServerConnection) -> None:
         connection = WebSocketConnection(websocket)
-        session = Session(connection, self._registry, self._limits, time.monotonic)
+        session = Session(
+            connection, self._registry, self._teacher_rule, self._limits, time.monotonic
+        )
         self._sessions.add(session)
         try:
             await session.run()

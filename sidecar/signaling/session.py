@@ -34,6 +34,7 @@ from sidecar.signaling.messages import (
 from sidecar.signaling.outbox import Outbox
 from sidecar.signaling.registry import Registry, Seat
 from sidecar.signaling.replies import Empty, Reply, encode_reply, error_reply
+from sidecar.signaling.teacher_rule import TeacherRule
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Session:
     Args:
         connection: The session closes it when done.
         registry: Where the client may take a seat.
+        teacher_rule: Whether the client may take the teacher's.
         limits: What the client may do.
         clock: Monotonic, in seconds.
     """
@@ -54,11 +56,13 @@ class Session:
         self,
         connection: Connection,
         registry: Registry,
+        teacher_rule: TeacherRule,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
         self._connection = connection
         self._registry = registry
+        self._teacher_rule = teacher_rule
         self._limits = limits
         self._frames = TokenBucket(limits.max_messages_per_second, 1.0, clock)
         self._invalid = TokenBucket(limits.max_invalid_messages, INVALID_INTERVAL_S, clock)
@@ -99,6 +103,11 @@ class Session:
     def local_address(self) -> str | None:
         """Our address that the client reached; None if unknown."""
         return self._connection.local_address
+
+    @property
+    def remote_address(self) -> str | None:
+        """Where the client is; None if unknown."""
+        return self._connection.remote_address
 
     async def is_alive(self) -> bool:
         """Ping the client, which has the probe timeout to answer."""
@@ -177,7 +186,7 @@ class Session:
     async def _join(self, request: Join) -> Reply | None:
         if self._seat is not None:
             raise ClassroomError(Fault.ALREADY_JOINED)
-        self._seat = await admit(self._registry, self, request.data)
+        self._seat = await admit(self._registry, self._teacher_rule, self, request.data)
         return joined(self._seat) if self._seat is not None else None
 
     def _leave(self) -> None:

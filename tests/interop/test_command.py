@@ -24,10 +24,11 @@ POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="Windows has no such 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """This process's environment without settings, and with an empty configuration folder."""
+    """This process's environment without settings: an empty configuration file, and no log file."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("CLASSROOM_SFU_")}
     (tmp_path / "config.toml").touch()
-    return {**kept, "CLASSROOM_SFU_CONFIG": str(tmp_path / "config.toml")}
+    config = str(tmp_path / "config.toml")
+    return {**kept, "CLASSROOM_SFU_CONFIG": config, "CLASSROOM_SFU_LOG_FILE": "none"}
 
 
 @pytest.fixture
@@ -84,9 +85,10 @@ def test_a_signal_ends_it_with_exit_code_0(launch: Launch, name: str) -> None:
     process = launch(*ANY_PORTS)
     ready_event(process)
     process.send_signal(signal.Signals[name])
+    # Before stdin is closed, which would be a reason of its own.
+    assert process.wait() == 0
     rest_of_stdout, stderr = process.communicate()
-    assert process.returncode == 0
-    assert rest_of_stdout == ""
+    assert json.loads(rest_of_stdout) == {"event": "stopped", "reason": "signal"}
     assert "Traceback" not in stderr
 
 
@@ -97,9 +99,8 @@ def test_logs_go_to_stderr_and_the_announced_addresses_to_the_host(launch: Launc
     event = ready_event(process)
     assert event["media"]["addresses"] == ["192.0.2.7", "192.0.2.8"]
     process.terminate()
-    rest_of_stdout, stderr = process.communicate()
-    assert rest_of_stdout == ""
-    assert stderr != ""
+    _, stderr = process.communicate()
+    assert "stopping" in stderr
 
 
 def test_a_taken_websocket_port_is_told_without_a_traceback(launch: Launch) -> None:
@@ -107,8 +108,8 @@ def test_a_taken_websocket_port_is_told_without_a_traceback(launch: Launch) -> N
         port = holder.getsockname()[1]
         process = launch("--host", "127.0.0.1", "--port", str(port), "--media-ports", "0")
         stdout, stderr = process.communicate()
-    assert process.returncode == 1
-    assert stdout == ""
+    assert process.returncode == 3
+    assert_fatal(stdout, "port-taken", 3)
     assert_two_lines_for_people(stderr, str(port), "--port")
 
 
@@ -118,16 +119,16 @@ def test_taken_media_ports_are_told_without_a_traceback(launch: Launch) -> None:
         port = holder.getsockname()[1]
         process = launch("--port", "0", "--media-ports", str(port))
         stdout, stderr = process.communicate()
-    assert process.returncode == 1
-    assert stdout == ""
+    assert process.returncode == 4
+    assert_fatal(stdout, "media-ports-taken", 4)
     assert_two_lines_for_people(stderr, str(port), "--media-ports")
 
 
 def test_an_address_that_is_not_this_machines_is_told_without_a_traceback(launch: Launch) -> None:
     process = launch("--host", "192.0.2.1", *ANY_PORTS)
     stdout, stderr = process.communicate()
-    assert process.returncode == 1
-    assert stdout == ""
+    assert process.returncode == 6
+    assert_fatal(stdout, "cannot-listen", 6)
     assert_two_lines_for_people(stderr, "192.0.2.1", "--host")
 
 
@@ -153,7 +154,7 @@ def test_a_wrong_setting_is_told_without_a_traceback(
     process = launch(*arguments, **variables)
     stdout, stderr = process.communicate()
     assert process.returncode == 2
-    assert stdout == ""
+    assert_fatal(stdout, "bad-setting", 2)
     assert_two_lines_for_people(stderr, place)
 
 
@@ -197,6 +198,12 @@ def test_a_person_at_a_terminal_is_greeted(environment: dict[str, str]) -> None:
         os.close(theirs)
     assert greeting[0] == f"The classroom SFU {__version__} is ready.\n"
     assert "ws://" in greeting[2]
+
+
+def assert_fatal(stdout: str, code: str, exit_code: int) -> None:
+    """Check that stdout says why, once, and nothing else."""
+    event = json.loads(stdout)
+    assert (event["event"], event["code"], event["exitCode"]) == ("fatal", code, exit_code)
 
 
 def assert_two_lines_for_people(stderr: str, *expected: str) -> None:

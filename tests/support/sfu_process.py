@@ -121,11 +121,11 @@ class SfuProcess:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """This process's environment without settings of the SFU."""
+    """This process's environment without settings of the SFU, which logs to stderr only."""
     config = folder / "config.toml"
     config.touch()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("CLASSROOM_SFU_")}
-    return {**kept, "CLASSROOM_SFU_CONFIG": str(config)}
+    return {**kept, "CLASSROOM_SFU_CONFIG": str(config), "CLASSROOM_SFU_LOG_FILE": "none"}
 
 
 def _read_line(pipe: IO[bytes]) -> bytes:

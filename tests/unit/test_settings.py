@@ -48,6 +48,12 @@ def test_flag_and_variable_follow_from_the_name() -> None:
         ("max_incoming_bitrate", 6_000_000, 6_000_000),
         ("policy", "open", "open"),
         ("log_level", "debug", "debug"),
+        ("log_file", "", ""),
+        ("log_file", "C:\\logs\\sfu.log", "C:\\logs\\sfu.log"),
+        ("port_fallback", True, True),
+        ("port_fallback", "true", True),
+        ("port_fallback", "false", False),
+        ("teacher_from", "token", "token"),
     ],
 )
 def test_a_good_value_is_taken(name: str, written: object, value: object) -> None:
@@ -83,6 +89,10 @@ def test_a_good_value_is_taken(name: str, written: object, value: object) -> Non
         ("max_incoming_bitrate", "6M", "from 50000 to 1000000000 bit/s"),
         ("policy", "Classroom", "one of: classroom, open"),
         ("policy", ["open"], "one of: classroom, open"),
+        ("log_file", 7, "the path of a file"),
+        ("port_fallback", "yes", "true or false"),
+        ("port_fallback", 1, "true or false"),
+        ("teacher_from", "nowhere", "one of: any, local, token"),
         ("log_level", "verbose", "one of: debug, info, warning, error"),
     ],
 )

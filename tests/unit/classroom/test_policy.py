@@ -92,6 +92,7 @@ def test_the_words_that_clients_show() -> None:
         "Already joined": "already-joined",
         "Peer already in room": "peer-exists",
         "Room already has a teacher": "teacher-exists",
+        "Only the teacher's computer may join as teacher": "teacher-not-allowed",
         "Room is full": "room-full",
         "Only teacher can share screen": "video-not-allowed",
         "Students can only consume from teacher": "not-from-teacher",

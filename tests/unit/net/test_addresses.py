@@ -10,6 +10,7 @@ from sidecar.net.addresses import (
     REFRESH_INTERVAL_NS,
     AddressBook,
     InterfaceAddress,
+    is_own_address,
     rank_addresses,
     system_addresses,
 )
@@ -207,3 +208,38 @@ def test_this_machine_has_addresses() -> None:
     for each in found:
         ipaddress.ip_address(each.ip)
         assert isinstance(each.interface, str)
+
+
+@pytest.mark.parametrize(
+    "address", [LAN.ip, "127.0.0.1", "127.8.8.8", "::1", "fd00::10", "fe80::1%wlan0", "fe80::1"]
+)
+def test_who_comes_from_one_of_this_machines_addresses_is_on_this_machine(address: str) -> None:
+    assert is_own_address(address, System(LAN, LAN_V6, LINK_LOCAL_V6))
+
+
+@pytest.mark.parametrize("address", ["192.168.1.11", "fd00::11", "0.0.0.0"])
+def test_everybody_else_is_not(address: str) -> None:
+    assert not is_own_address(address, System(LAN, LAN_V6, LINK_LOCAL_V6))
+
+
+def test_other_addresses_can_be_announced_at_any_time() -> None:
+    book = make_book(LAN, announced=("203.0.113.5",))
+    assert not book.follows_system
+    book.announce(["203.0.113.6"])
+    assert [each.ip for each in book.candidates(40000, LAN.ip, 0)] == ["203.0.113.6"]
+    book.announce([])
+    assert book.follows_system
+    assert book.addresses(None, 0) == [LAN.ip]
+
+
+def test_a_book_of_one_address_does_not_follow_the_system() -> None:
+    assert not make_book(LAN, bound_to=LAN.ip).follows_system
+
+
+def test_what_somebody_else_has_asked_is_not_asked_again() -> None:
+    system = System(LAN)
+    book = AddressBook(bound_to="0.0.0.0", announced=(), list_addresses=system)
+    book.update([WIFI], 0)
+    assert book.addresses(None, REFRESH_INTERVAL_NS) == [WIFI.ip]
+    assert system.asked == 0
+    assert book.addresses(None, REFRESH_INTERVAL_NS + 1) == [LAN.ip]

@@ -7,13 +7,26 @@ import ctypes
 import os
 import signal
 import socket
+import sys
+import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sidecar.net import platform
-from sidecar.net.platform import configure_media_socket, event_loop_factory, on_stop_signal
+from sidecar.net import platform, windows
+from sidecar.net.platform import (
+    InputKind,
+    configure_media_socket,
+    event_loop_factory,
+    input_kind,
+    lock_file,
+    on_stop_signal,
+    resident_memory_bytes,
+)
+
+POSIX_ONLY = pytest.mark.skipif(platform.IS_WINDOWS, reason="needs a POSIX system")
 
 
 class FakeLoop:
@@ -118,6 +131,7 @@ def test_on_windows_ctrl_c_and_ctrl_break_stop(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(platform, "IS_WINDOWS", True)
     monkeypatch.setattr(signal, "SIGBREAK", ctrl_break, raising=False)
     monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    monkeypatch.setattr(windows, "wake_on_signal", lambda _loop: None)
     loop = FakeLoop()
     stop = object()
     on_stop_signal(loop, stop)  # type: ignore[arg-type]
@@ -127,3 +141,191 @@ def test_on_windows_ctrl_c_and_ctrl_break_stop(monkeypatch: pytest.MonkeyPatch) 
         handler(number, None)
     assert loop.called == [stop, stop]
     assert loop.handlers == {}
+
+
+class Descriptors:
+    """Open descriptors that are closed after the test."""
+
+    def __init__(self) -> None:
+        self._open: list[int] = []
+
+    def add(self, *descriptors: int) -> int:
+        self._open.extend(descriptors)
+        return descriptors[0]
+
+    def close(self) -> None:
+        for descriptor in self._open:
+            os.close(descriptor)
+
+
+@pytest.fixture
+def descriptors() -> Iterator[Descriptors]:
+    descriptors = Descriptors()
+    yield descriptors
+    descriptors.close()
+
+
+def test_a_pipe_is_a_pipe(descriptors: Descriptors) -> None:
+    assert input_kind(descriptors.add(*os.pipe())) is InputKind.PIPE
+
+
+def test_nothing_and_files_are_something_else(descriptors: Descriptors) -> None:
+    for path in (os.devnull, __file__):
+        assert input_kind(descriptors.add(os.open(path, os.O_RDONLY))) is InputKind.OTHER
+
+
+@POSIX_ONLY
+def test_a_socket_counts_as_a_pipe() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert input_kind(ours.fileno()) is InputKind.PIPE
+
+
+@POSIX_ONLY
+def test_a_terminal_is_a_terminal(descriptors: Descriptors) -> None:
+    ours, theirs = os.openpty()
+    descriptors.add(ours, theirs)
+    assert input_kind(theirs) is InputKind.TERMINAL
+
+
+def test_this_process_needs_memory() -> None:
+    occupied = resident_memory_bytes()
+    assert occupied is not None
+    assert 5_000_000 < occupied < 5_000_000_000
+
+
+@POSIX_ONLY
+def test_without_proc_the_most_that_was_needed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "Path", lambda _path: Path("/nonexistent"))
+    occupied = resident_memory_bytes()
+    assert occupied is not None
+    assert 5_000_000 < occupied < 5_000_000_000
+
+
+def test_a_file_is_locked_once(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("contents")
+    with path.open("r+") as first:
+        assert lock_file(first.fileno())
+        with path.open("r+") as second:
+            assert not lock_file(second.fileno())
+            assert second.read() == "contents"
+        with path.open("r+") as third:
+            assert not lock_file(third.fileno()), "closing the second has unlocked it"
+    with path.open("r+") as last:
+        assert lock_file(last.fileno())
+
+
+class Kernel32:
+    """Windows, as far as it is needed here."""
+
+    def __init__(self, file_type: int = 0, *, is_console: bool = False) -> None:
+        self.file_type = file_type
+        self.is_console = is_console
+        self.succeeds = True
+
+    def GetFileType(self, handle: ctypes.c_void_p) -> int:
+        assert handle.value == 0x5000
+        return self.file_type
+
+    def GetConsoleMode(self, handle: ctypes.c_void_p, _mode: object) -> int:
+        assert handle.value == 0x5000
+        return int(self.is_console)
+
+    def K32GetProcessMemoryInfo(
+        self, process: ctypes.c_void_p, counters: Any, size: ctypes.c_uint32
+    ) -> int:
+        assert process.value == ctypes.c_void_p(-1).value
+        assert size.value == counters._obj.cb == ctypes.sizeof(counters._obj)
+        counters._obj.WorkingSetSize = 30_000_000
+        return int(self.succeeds)
+
+
+@pytest.fixture
+def pretend_windows(monkeypatch: pytest.MonkeyPatch) -> Callable[[Kernel32], None]:
+    def pretend(kernel32: Kernel32) -> None:
+        msvcrt = types.ModuleType("msvcrt")
+        vars(msvcrt)["get_osfhandle"] = {0: 0x5000}.__getitem__
+        monkeypatch.setitem(sys.modules, "msvcrt", msvcrt)
+        monkeypatch.setattr(platform, "IS_WINDOWS", True)
+        monkeypatch.setattr(ctypes, "WinDLL", {"kernel32": kernel32}.__getitem__, raising=False)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("kernel32", "kind"),
+    [
+        (Kernel32(file_type=3), InputKind.PIPE),
+        (Kernel32(file_type=2, is_console=True), InputKind.TERMINAL),
+        (Kernel32(file_type=2), InputKind.OTHER),
+        (Kernel32(file_type=1), InputKind.OTHER),
+        (Kernel32(file_type=0), InputKind.OTHER),
+    ],
+    ids=["pipe", "console", "NUL", "file", "unknown"],
+)
+def test_input_on_windows(
+    kernel32: Kernel32, kind: InputKind, pretend_windows: Callable[[Kernel32], None]
+) -> None:
+    pretend_windows(kernel32)
+    assert input_kind(0) is kind
+
+
+def test_memory_on_windows(pretend_windows: Callable[[Kernel32], None]) -> None:
+    kernel32 = Kernel32()
+    pretend_windows(kernel32)
+    assert resident_memory_bytes() == 30_000_000
+    kernel32.succeeds = False
+    assert resident_memory_bytes() is None
+
+
+def test_a_lock_on_windows_is_beyond_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked: list[int] = []
+
+    def locking(descriptor: int, mode: int, size: int) -> None:
+        position = os.lseek(descriptor, 0, os.SEEK_CUR)
+        assert (mode, size) == (2, 1)
+        if position in locked:
+            raise PermissionError
+        locked.append(position)
+
+    msvcrt = types.ModuleType("msvcrt")
+    vars(msvcrt).update(locking=locking, LK_NBLCK=2)
+    monkeypatch.setitem(sys.modules, "msvcrt", msvcrt)
+    monkeypatch.setattr(platform, "IS_WINDOWS", True)
+    with (tmp_path / "file").open("w+b") as file:
+        file.write(b"contents")
+        file.flush()
+        assert lock_file(file.fileno())
+        assert not lock_file(file.fileno())
+        assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == 0
+    assert locked > [len(b"contents")]
+
+
+@POSIX_ONLY
+def test_on_windows_a_signal_ends_the_loops_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "IS_WINDOWS", True)
+    monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR1, raising=False)
+    ends = socket.socketpair()
+    monkeypatch.setattr(socket, "socketpair", lambda: ends)
+    before = signal.getsignal(signal.SIGINT)
+    loop = asyncio.SelectorEventLoop()
+    try:
+        on_stop_signal(loop, loop.stop)
+        loop.call_soon(os.kill, os.getpid(), signal.SIGUSR1)
+        loop.run_forever()
+        # Python writes a byte there when a signal comes, which wakes the loop up, and is gone then.
+        assert signal.set_wakeup_fd(-1) == ends[1].fileno()
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        with pytest.raises(BlockingIOError):
+            ends[0].recv(1)
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        loop.close()
+        for end in ends:
+            end.close()

@@ -9,10 +9,12 @@ from typing import Any
 from sidecar.classroom.policy import POLICIES
 from sidecar.signaling.connection import CloseReason, Disconnected
 from sidecar.signaling.limits import Limits
-from sidecar.signaling.registry import Registry
+from sidecar.signaling.registry import Observer, Registry
 from sidecar.signaling.session import Session
+from sidecar.signaling.teacher_rule import TeacherRule
 from tests.unit.classroom.fakes import FakeWorker
 
+ANYBODY_TEACHES = TeacherRule("any", "", lambda _address: False)
 UNTIL_TOLD = Limits(probe_timeout_s=3600, send_timeout_s=3600)
 """Whoever waits for a client waits until the test decides."""
 
@@ -31,6 +33,7 @@ class FakeConnection:
     def __init__(self, *, answers_pings: bool = True) -> None:
         self.is_open = True
         self.local_address = "192.0.2.1"
+        self.remote_address = "192.0.2.99"
         self.frames: asyncio.Queue[str | bytes | None] = asyncio.Queue()
         self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.reads = asyncio.Event()
@@ -81,7 +84,9 @@ class Client:
 
     def __init__(self, school: School, connection: FakeConnection) -> None:
         self.connection = connection
-        self.session = Session(connection, school.registry, school.limits, school.clock)
+        self.session = Session(
+            connection, school.registry, school.teacher_rule, school.limits, school.clock
+        )
         self.task = asyncio.create_task(self.session.run())
 
     def send(self, type_: str, data: object = None, **extra: object) -> None:
@@ -116,11 +121,18 @@ class School:
     """A registry over a fake worker, and its clients."""
 
     def __init__(
-        self, *, policy: str = "classroom", max_peers: int = 50, limits: Limits = UNTIL_TOLD
+        self,
+        *,
+        policy: str = "classroom",
+        max_peers: int = 50,
+        limits: Limits = UNTIL_TOLD,
+        teacher_rule: TeacherRule = ANYBODY_TEACHES,
+        observer: Observer | None = None,
     ) -> None:
         self.worker = FakeWorker()
-        self.registry = Registry(self.worker.as_worker(), POLICIES[policy], max_peers)
+        self.registry = Registry(self.worker.as_worker(), POLICIES[policy], max_peers, observer)
         self.limits = limits
+        self.teacher_rule = teacher_rule
         self.clock = FakeClock()
         self.clients: list[Client] = []
 

@@ -19,7 +19,9 @@ from sidecar.sfu import WebRtcTransport, Worker
 from sidecar.signaling import server as server_module
 from sidecar.signaling.limits import Limits
 from sidecar.signaling.server import MAX_FRAME_BYTES, ServerSnapshot, SignalingServer
+from sidecar.signaling.teacher_rule import TeacherRule
 
+ANYBODY_TEACHES = TeacherRule("any", "", lambda _address: False)
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "samples"
 
 
@@ -66,10 +68,10 @@ class DeadNetwork:
 class Site:
     """A running server."""
 
-    def __init__(self) -> None:
+    def __init__(self, teacher_rule: TeacherRule = ANYBODY_TEACHES) -> None:
         self.network = DeadNetwork()
         worker = Worker(self.network, random.Random(1), max_incoming_bitrate_bps=6_000_000)
-        self.server = SignalingServer(worker, POLICIES["classroom"], 50, Limits())
+        self.server = SignalingServer(worker, POLICIES["classroom"], 50, Limits(), teacher_rule)
         self.port = 0
 
     @property
@@ -292,6 +294,21 @@ async def test_snapshot(site: Site) -> None:
         [peer] = room.peers
         assert (room.id, peer.id, peer.is_teacher) == ("room", "ann", False)
         assert peer.transports["recv"].transport_id == transport_id
+
+
+async def test_the_rule_for_teachers_gets_the_address_that_a_client_comes_from() -> None:
+    seen: list[str] = []
+
+    def is_own_address(address: str) -> bool:
+        seen.append(address)
+        return True
+
+    site = Site(TeacherRule("local", "secret", is_own_address))
+    site.port = await site.server.start("127.0.0.1", 0)
+    async with connect(site.url) as client:
+        await join(client, "teacher", is_teacher=True)
+    await site.server.close()
+    assert seen == ["127.0.0.1"]
 
 
 async def test_a_taken_port(site: Site) -> None:

@@ -1,0 +1,92 @@
+"""A host application at the other end of our pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from sidecar.lifecycle.background_writer import BackgroundWriter
+from sidecar.lifecycle.events import Event, PeerJoined, PeerLeft, Status, Warning, encode_event
+from sidecar.lifecycle.stdio import LineSplitter, read_some, write_all
+
+MAX_WAITING_LINES: Final = 320
+RESERVED_LINES: Final = 64
+"""Of these places, how many are kept free of what a host can do without."""
+
+FLUSH_TIMEOUT_S: Final = 0.2
+"""What a host that doesn't read may cost us at the end."""
+
+_DISPENSABLE: Final = (PeerJoined, PeerLeft, Status)
+
+
+class Host:
+    """Tells events as lines of JSON and, where it can, hears commands and the host's end.
+
+    Args:
+        stdout: Where the lines go; nobody else may write there.
+        stdin: A pipe that commands come from and that ends with the host; None if there is none.
+    """
+
+    def __init__(self, stdout: int, stdin: int | None) -> None:
+        def write(line: bytes) -> None:
+            write_all(stdout, line)
+
+        self._writer = BackgroundWriter(write, MAX_WAITING_LINES, "stdout")
+        self._stdin = stdin
+        self._dropped = 0
+
+    def tell(self, event: Event) -> None:
+        """Send an event; never waits. What there is no room for is dropped, and counted."""
+        if self._dropped:
+            self._own_up()
+        reserve = RESERVED_LINES if isinstance(event, _DISPENSABLE) else 0
+        if not self._writer.put(encode_event(event), reserve=reserve):
+            self._dropped += 1
+
+    def listen(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_line: Callable[[bytes], None],
+        on_gone: Callable[[], None],
+    ) -> None:
+        """Hear the host from now on, in a daemon thread.
+
+        Args:
+            loop: Where ``on_line`` is called.
+            on_line: Gets each line without its line feed.
+            on_gone: Is called once, at the end of stdin. It is called in the thread, so that it
+                is heard even when the loop hangs.
+        """
+        if self._stdin is None:
+            return
+        arguments = (self._stdin, loop, on_line, on_gone)
+        threading.Thread(target=_read, args=arguments, name="stdin", daemon=True).start()
+
+    def close(self) -> None:
+        """Give the host the chance to read what it was told last."""
+        self._writer.close(FLUSH_TIMEOUT_S)
+
+    def _own_up(self) -> None:
+        warning = Warning(
+            code="events-dropped",
+            message=f"{self._dropped} lines were dropped since nobody read them",
+        )
+        if self._writer.put(encode_event(warning), reserve=RESERVED_LINES):
+            self._dropped = 0
+
+
+def _read(
+    stdin: int,
+    loop: asyncio.AbstractEventLoop,
+    on_line: Callable[[bytes], None],
+    on_gone: Callable[[], None],
+) -> None:
+    splitter = LineSplitter()
+    with suppress(RuntimeError):  # The loop is closed: it is all over anyway.
+        while chunk := read_some(stdin):
+            for line in splitter.feed(chunk):
+                loop.call_soon_threadsafe(on_line, line)
+        on_gone()

@@ -1,0 +1,58 @@
+"""Where a running server can be reached."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from typing import Final
+
+from msgspec import UNSET, UnsetType
+
+from sidecar.lifecycle.events import Addresses, CommandId, Media
+from sidecar.net.media_port import MediaPort
+
+_LOOPBACK_OF: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Of the hosts that mean all interfaces: how to reach them from this computer."""
+
+
+class Whereabouts:
+    """Answers anew each time: the network may change.
+
+    Args:
+        host: What the WebSocket server listens on.
+        port: Its TCP port.
+        media_port: The UDP port.
+    """
+
+    def __init__(self, host: str, port: int, media_port: MediaPort) -> None:
+        self._host = host
+        self._port = port
+        self._media_port = media_port
+
+    @property
+    def local_url(self) -> str:
+        """WebSocket URL for this computer."""
+        return _url(_LOOPBACK_OF.get(self._host, self._host), self._port)
+
+    def addresses(self, command_id: CommandId | UnsetType = UNSET) -> Addresses:
+        """WebSocket URLs and media addresses for everybody, the best first.
+
+        There are no URLs while this computer is in no network.
+
+        Args:
+            command_id: Of the command that asks.
+        """
+        book = self._media_port.address_book
+        media = book.addresses(None, time.monotonic_ns())
+        hosts = [self._host]
+        if self._host in _LOOPBACK_OF:
+            hosts = [each for each in media if not ipaddress.ip_address(each).is_loopback]
+        return Addresses(
+            id=command_id,
+            urls=[_url(host, self._port) for host in hosts],
+            media=Media(self._media_port.port, media),
+        )
+
+
+def _url(host: str, port: int) -> str:
+    return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"

@@ -1,0 +1,131 @@
+"""The two ports of a server, and in plain words why one of them can't be had."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from sidecar.errors import (
+    CannotListenError,
+    MediaPortsTakenError,
+    NoNetworkInterfaceError,
+    PortForbiddenError,
+    PortTakenError,
+    StartupError,
+)
+from sidecar.lifecycle.port_holder import holder_of
+from sidecar.net.addresses import AddressBook, system_addresses
+from sidecar.net.dtls import Certificate
+from sidecar.net.media_port import MediaPort, NoFreePortError, open_media_socket
+from sidecar.settings import Settings
+from sidecar.signaling.server import SignalingServer
+
+FALLBACK_PORTS: Final = 1000
+"""Windows reserves whole blocks of ports for others, some hundreds in a row."""
+
+_ANOTHER_PORT: Final = (
+    "choose another port with --port (0 for any free one), or add --port-fallback."
+)
+
+
+def open_media_port(settings: Settings) -> MediaPort:
+    """Bind the UDP port.
+
+    Raises:
+        StartupError: It can't be had, or there is no network for it.
+    """
+    ports = settings.media_ports
+    try:
+        media_socket = open_media_socket(settings.host, ports.first, ports.last)
+    except NoFreePortError as error:
+        raise MediaPortsTakenError(
+            f"all UDP ports for media ({ports}) are taken",
+            "Choose others with --media-ports, or 0 for any free one.",
+        ) from error
+    except OSError as error:
+        raise _cannot_listen(settings, error) from error
+    address_book = AddressBook(bound_to=media_socket.getsockname()[0], announced=settings.announce)
+    try:
+        _require_interface(address_book)
+    except StartupError:
+        media_socket.close()
+        raise
+    return MediaPort(media_socket, address_book, Certificate())
+
+
+async def listen(signaling: SignalingServer, settings: Settings) -> int:
+    """Have the WebSocket server listen on the TCP port, or on one after it if that is allowed.
+
+    Returns:
+        The port.
+
+    Raises:
+        StartupError: It can't be had.
+    """
+    ports = _candidates(settings)
+    for port in ports[:-1]:
+        try:
+            return await signaling.start(settings.host, port)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise _cannot_listen(settings, error) from error
+    try:
+        return await signaling.start(settings.host, ports[-1])
+    except OSError as error:
+        raise _no_port(settings, ports, error) from error
+
+
+def _candidates(settings: Settings) -> Sequence[int]:
+    if settings.port == 0 or not settings.port_fallback:
+        return [settings.port]
+    return range(settings.port, min(settings.port + FALLBACK_PORTS, 1 << 16))
+
+
+def _no_port(settings: Settings, ports: Sequence[int], error: OSError) -> StartupError:
+    match error.errno:
+        case errno.EADDRINUSE | errno.EACCES if len(ports) > 1:
+            return PortTakenError(
+                f"TCP ports {ports[0]} to {ports[-1]} are all taken",
+                "Choose another port with --port (0 for any free one).",
+            )
+        case errno.EADDRINUSE:
+            return _port_taken(settings.port)
+        case errno.EACCES:
+            return PortForbiddenError(
+                f"TCP port {settings.port} may not be used here",
+                "Choose a port above 1023 with --port (0 for any free one).",
+            )
+    return _cannot_listen(settings, error)
+
+
+def _port_taken(port: int) -> PortTakenError:
+    pid = holder_of(port)
+    if pid is None:
+        return PortTakenError(
+            f"TCP port {port} is taken by another program", f"Stop that program, {_ANOTHER_PORT}"
+        )
+    return PortTakenError(
+        f"TCP port {port} is taken by another classroom-sfu, process {pid}",
+        f"Was it started twice? Stop that one, {_ANOTHER_PORT}",
+    )
+
+
+def _require_interface(address_book: AddressBook) -> None:
+    if not address_book.follows_system:
+        return
+    found = system_addresses()
+    if not found:
+        raise NoNetworkInterfaceError(
+            "this computer has no network address, not even for itself",
+            "Switch a network interface on, or give an address with --host.",
+        )
+    address_book.update(found, time.monotonic_ns())
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> CannotListenError:
+    return CannotListenError(
+        f"cannot listen on {settings.host or 'all interfaces'}: {error.strerror or error}",
+        "Give an address of this computer with --host, or leave it out for all.",
+    )

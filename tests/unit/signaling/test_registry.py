@@ -1,0 +1,53 @@
+"""What an observer of the rooms sees; the rest is told in the tests of sessions and admission."""
+
+from __future__ import annotations
+
+from sidecar.classroom.peer import Peer
+from tests.unit.signaling.fakes import School
+
+
+class Diary:
+    """An observer."""
+
+    def __init__(self) -> None:
+        self.entries: list[str] = []
+
+    def joined(self, room_id: str, peer: Peer) -> None:
+        self.entries.append(f"{peer.id} joined {room_id}")
+
+    def left(self, room_id: str, peer: Peer) -> None:
+        self.entries.append(f"{peer.id} left {room_id}")
+
+
+async def test_comings_and_goings_are_seen() -> None:
+    diary = Diary()
+    school = School(observer=diary)
+    ann, ben = school.client(), school.client()
+    await ann.join("ann", room_id="7b")
+    await ben.join("ben", room_id="7b")
+    await ann.request("leave")
+    await ben.leave()
+    await ann.leave()
+    assert diary.entries == ["ann joined 7b", "ben joined 7b", "ann left 7b", "ben left 7b"]
+
+
+async def test_who_is_refused_is_not_seen() -> None:
+    diary = Diary()
+    school = School(max_peers=1, observer=diary)
+    await school.client().join("ann")
+    await school.client().join("ben")
+    assert diary.entries == ["ann joined room"]
+    await school.close()
+
+
+async def test_somebody_who_is_replaced_goes_first() -> None:
+    diary = Diary()
+    school = School(observer=diary)
+    await school.client(answers_pings=False).join("old", is_teacher=True)
+    newcomer = school.client()
+    newcomer.send_join("new", is_teacher=True)
+    await school.clients[0].connection.pings.get()
+    school.clients[0].connection.give_up_on_pong()
+    await newcomer.receive()
+    assert diary.entries == ["old joined room", "old left room", "new joined room"]
+    await school.close()
