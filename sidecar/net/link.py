@@ -12,7 +12,7 @@ from sidecar.net.dtls import FINGERPRINT_ALGORITHMS, Certificate, DtlsRole, is_d
 from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
 from sidecar.net.handshake import Handshake
 from sidecar.net.ice import Address, IceLite
-from sidecar.net.srtp import SrtpSession
+from sidecar.net.srtp import PacketSlots, SrtpSession
 from sidecar.ortc.parameters import DtlsParameters, IceCandidate, IceParameters
 from sidecar.rtp.packet import is_rtcp
 from sidecar.sfu import SfuError
@@ -30,9 +30,13 @@ class Port(Protocol):
     """What a link needs of the UDP port that it shares with all others."""
 
     certificate: Certificate
+    packet_slots: PacketSlots
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Sends a datagram, or drops it."""
+
+    def send_all(self, datagrams: Sequence[memoryview], address: Address) -> None:
+        """Sends datagrams in their order, or drops some."""
 
     def new_credentials(self, link: MediaLink) -> IceParameters:
         """Makes ICE credentials by which datagrams for the link are recognised."""
@@ -144,16 +148,10 @@ class MediaLink:
         srtp, address = self._srtp, self.ice.selected
         if srtp is None or address is None:
             return
-        send = self._port.send
         try:
-            for protect, packets in ((srtp.protect_rtp, rtp), (srtp.protect_rtcp, rtcp)):
-                for packet in packets:
-                    try:
-                        send(protect(packet), address)
-                    except SrtpKeyUsedUpError:
-                        raise
-                    except SrtpError:
-                        self.unsendable += 1  # its sender's doing, not this peer's
+            self._send_rtp(srtp, rtp, address)
+            for packet in rtcp:
+                self._send_rtcp(srtp, packet, address)
         except SrtpKeyUsedUpError as error:
             # Also the last packets of the transport that now closes could not be protected.
             self._srtp = None
@@ -184,6 +182,22 @@ class MediaLink:
                 self.transport.receive_rtp(srtp.unprotect_rtp(datagram), now_ns)
         except SrtpError:
             self.undecryptable += 1
+
+    def _send_rtp(self, srtp: SrtpSession, packets: Sequence[bytes], address: Address) -> None:
+        slots = self._port.packet_slots
+        for start in range(0, len(packets), len(slots)):
+            some = packets[start : start + len(slots)]
+            protected = srtp.protect_rtp(some, slots)
+            self.unsendable += len(some) - len(protected)
+            self._port.send_all(protected, address)
+
+    def _send_rtcp(self, srtp: SrtpSession, packet: bytes, address: Address) -> None:
+        try:
+            self._port.send(srtp.protect_rtcp(packet), address)
+        except SrtpKeyUsedUpError:
+            raise
+        except SrtpError:
+            self.unsendable += 1
 
     def _on_keys(self, srtp: SrtpSession) -> None:
         self._srtp = srtp

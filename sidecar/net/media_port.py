@@ -8,15 +8,17 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from sidecar.net.addresses import AddressBook
+from sidecar.net.datagrams import DatagramSender
 from sidecar.net.dtls import Certificate
 from sidecar.net.ice import Address, generate_ice_parameters
 from sidecar.net.link import MediaLink
 from sidecar.net.platform import configure_media_socket
+from sidecar.net.srtp import PacketSlots
 from sidecar.net.stun import is_stun, parse_binding_request
 from sidecar.ortc.parameters import IceParameters
 
@@ -28,6 +30,9 @@ logger = logging.getLogger(__name__)
 MAX_DATAGRAM_BYTES: Final = 2048
 MAX_DATAGRAMS_PER_WAKE_UP: Final = 256
 """What is drained before anything is sent on: bounds the latency of the first packet."""
+
+PACKET_SLOTS: Final = 64
+"""As many as one system call can send."""
 
 CONSENT_CHECK_INTERVAL_S: Final = 1.0
 HANDSHAKE_THREADS: Final = 2
@@ -82,7 +87,7 @@ class MediaPort:
         certificate: Of this process.
         address_book: What is announced to peers.
         unknown_datagrams: Received from nobody we know.
-        dropped_datagrams: Not sent because the system would not take them.
+        packet_slots: Where links protect what they send.
     """
 
     def __init__(
@@ -104,8 +109,9 @@ class MediaPort:
         self.certificate = certificate
         self.address_book = address_book
         self.unknown_datagrams = 0
-        self.dropped_datagrams = 0
+        self.packet_slots = PacketSlots(PACKET_SLOTS)
         self._socket = media_socket
+        self._sender = DatagramSender(media_socket)
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._executor = ThreadPoolExecutor(HANDSHAKE_THREADS, thread_name_prefix="dtls")
@@ -137,6 +143,11 @@ class MediaPort:
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._socket.close()
 
+    @property
+    def dropped_datagrams(self) -> int:
+        """Not sent because the system would not take them."""
+        return self._sender.dropped
+
     # sidecar.sfu.Network
 
     def open_link(self, transport: WebRtcTransport, local_address: str | None) -> MediaLink:
@@ -165,10 +176,11 @@ class MediaPort:
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Sends a datagram; one that the system does not take is lost, as on any network."""
-        try:
-            self._socket.sendto(datagram, address)
-        except OSError:
-            self.dropped_datagrams += 1
+        self._sender.send(datagram, address)
+
+    def send_all(self, datagrams: Sequence[memoryview], address: Address) -> None:
+        """Sends datagrams in their order; what the system does not take is lost."""
+        self._sender.send_all(datagrams, address)
 
     def new_credentials(self, link: MediaLink) -> IceParameters:
         """Makes ICE credentials by which checks for the link are recognised."""

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import stat
+import struct
 import sys
 from collections.abc import Callable
 from enum import Enum
@@ -14,6 +15,12 @@ from pathlib import Path
 from typing import Final
 
 IS_WINDOWS: Final = sys.platform == "win32"
+
+IS_LINUX: Final = sys.platform == "linux"
+
+_UDP_SEGMENT: Final = 103  # linux/udp.h; Python has no name for it
+_UDP_MAX_SEGMENTS: Final = 64
+_SEGMENT_SIZE: Final = struct.Struct("=H")
 
 SOCKET_BUFFER_BYTES: Final = 2 * 1024 * 1024
 """A key frame to a full class is some 50 students x 60 packets x 1.2 kB in one burst."""
@@ -37,6 +44,25 @@ def configure_media_socket(media_socket: socket.socket) -> None:
         from sidecar.net.windows import ignore_port_unreachable
 
         ignore_port_unreachable(media_socket)
+
+
+def max_segments(udp_socket: socket.socket) -> int:
+    """How many datagrams the system makes out of one send, 1 if it can't.
+
+    Linux has UDP_SEGMENT since 4.18 (udp(7)). macOS has nothing of the kind.
+    """
+    if not IS_LINUX:
+        return 1
+    try:
+        udp_socket.getsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT)
+    except OSError:
+        return 1
+    return _UDP_MAX_SEGMENTS
+
+
+def segment_size_option(size_bytes: int) -> tuple[int, int, bytes]:
+    """The control message that has a buffer cut into datagrams of this size."""
+    return socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT_SIZE.pack(size_bytes)
 
 
 def on_stop_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple, cast
 from aioice import stun
 
 from sidecar.net.dtls import Certificate, DtlsEndpoint
+from sidecar.net.errors import SrtpError
 from sidecar.net.ice import Address
 from sidecar.net.link import MediaLink
+from sidecar.net.srtp import PacketSlots, SrtpSession
 from sidecar.ortc.parameters import IceParameters
 from sidecar.sfu import WebRtcTransport, Worker
 
@@ -296,6 +298,18 @@ class FakeTransport:
         return cast(WebRtcTransport, self)
 
 
+def protect_rtp(session: SrtpSession, packet: bytes) -> bytes:
+    """Protects a single packet.
+
+    Raises:
+        SrtpError: libsrtp does not take it.
+    """
+    protected = session.protect_rtp([packet], PacketSlots(1))
+    if not protected:
+        raise SrtpError("refused")
+    return bytes(protected[0])
+
+
 class FakePort:
     """A port without a socket.
 
@@ -309,6 +323,7 @@ class FakePort:
 
     def __init__(self, certificate: Certificate) -> None:
         self.certificate = certificate
+        self.packet_slots = PacketSlots(2)
         self.sent: list[tuple[bytes, Address]] = []
         self.known: list[str] = []
         self.retired: list[MediaLink] = []
@@ -318,6 +333,9 @@ class FakePort:
 
     def send(self, datagram: bytes, address: Address) -> None:
         self.sent.append((datagram, address))
+
+    def send_all(self, datagrams: Sequence[memoryview], address: Address) -> None:
+        self.sent += [(bytes(datagram), address) for datagram in datagrams]
 
     def new_credentials(self, _link: MediaLink) -> IceParameters:
         self._issued += 1

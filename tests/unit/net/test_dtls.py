@@ -26,7 +26,7 @@ from sidecar.net.dtls import (
 from sidecar.net.errors import DtlsError
 from sidecar.net.srtp import SrtpSession
 from sidecar.ortc.parameters import DtlsFingerprint
-from tests.unit.net.support import shake_hands
+from tests.unit.net.support import protect_rtp, shake_hands
 
 ALERT, HANDSHAKE = 21, 22
 
@@ -51,7 +51,7 @@ def keyed(endpoint: DtlsEndpoint) -> SrtpSession:
 
 def assert_media_flows(one: DtlsEndpoint, other: DtlsEndpoint) -> None:
     for sender, receiver in ((one, other), (other, one)):
-        protected = keyed(sender).protect_rtp(RTP_PACKET)
+        protected = protect_rtp(keyed(sender), RTP_PACKET)
         assert keyed(receiver).unprotect_rtp(protected) == RTP_PACKET
 
 
@@ -154,8 +154,8 @@ def test_nothing_is_keyed_before_the_end() -> None:
 def test_the_best_profile_is_chosen() -> None:
     """AEAD_AES_256_GCM adds 16 bytes where AES_CM_128_HMAC_SHA1_80 adds 10."""
     client, server = connected_pair()
-    assert len(keyed(client).protect_rtp(RTP_PACKET)) == len(RTP_PACKET) + 16
-    assert len(keyed(server).protect_rtp(RTP_PACKET)) == len(RTP_PACKET) + 16
+    assert len(protect_rtp(keyed(client), RTP_PACKET)) == len(RTP_PACKET) + 16
+    assert len(protect_rtp(keyed(server), RTP_PACKET)) == len(RTP_PACKET) + 16
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_peer_with_fewer_profiles_is_served(offered: bytes, overhead_bytes: in
     client = DtlsEndpoint(peer, "client", OUR_CERTIFICATE.fingerprints)
     shake_hands(client, server)
     assert_media_flows(client, server)
-    protected = keyed(server).protect_rtp(RTP_PACKET[:-1] + b"?")
+    protected = protect_rtp(keyed(server), RTP_PACKET[:-1] + b"?")
     assert len(protected) == len(RTP_PACKET) + overhead_bytes
 
 

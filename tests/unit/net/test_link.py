@@ -15,7 +15,14 @@ from sidecar.net.srtp import SrtpSession
 from sidecar.net.stun import parse_binding_request
 from sidecar.ortc.parameters import DtlsFingerprint, DtlsParameters
 from sidecar.sfu import SfuError
-from tests.unit.net.support import FakePort, FakeTransport, ManualLoop, Received, build_check
+from tests.unit.net.support import (
+    FakePort,
+    FakeTransport,
+    ManualLoop,
+    Received,
+    build_check,
+    protect_rtp,
+)
 
 PeerRole = Literal["auto", "client", "server"]
 
@@ -181,7 +188,7 @@ def test_a_wrong_fingerprint_closes_the_transport(scene: Scene) -> None:
 
 def test_packets_are_decrypted_and_told_apart(scene: Scene) -> None:
     peer = keyed(scene.shake_hands())
-    scene.receive(peer.protect_rtp(RTP_PACKET), peer.protect_rtcp(RTCP_PACKET))
+    scene.receive(protect_rtp(peer, RTP_PACKET), peer.protect_rtcp(RTCP_PACKET))
     assert scene.transport.received == [
         Received("rtp", RTP_PACKET, scene.port.time_ns),
         Received("rtcp", RTCP_PACKET, scene.port.time_ns),
@@ -198,7 +205,7 @@ def test_packets_before_the_keys_are_dropped(scene: Scene) -> None:
 
 def test_packets_that_fail_the_check_are_counted(scene: Scene) -> None:
     peer = keyed(scene.shake_hands())
-    protected = peer.protect_rtp(RTP_PACKET)
+    protected = protect_rtp(peer, RTP_PACKET)
     scene.receive(protected, protected, RTP_PACKET, RTCP_PACKET, b"\x80")
     assert len(scene.transport.received) == 1
     assert scene.link.undecryptable == 4
@@ -271,10 +278,18 @@ def test_a_packet_that_is_too_long_is_dropped_alone(scene: Scene) -> None:
     assert scene.transport.closed_for == []
 
 
+def test_more_packets_than_there_are_slots_go_out_in_order(scene: Scene) -> None:
+    peer = keyed(scene.shake_hands())
+    packets = [RTP_PACKET[:3] + bytes([number]) + RTP_PACKET[4:] for number in range(1, 6)]
+    assert len(packets) > len(scene.port.packet_slots)
+    scene.link.send(packets, [])
+    assert [peer.unprotect_rtp(each) for each in scene.port.take_sent()] == packets
+
+
 def test_a_key_that_is_used_up_closes_the_transport_once(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_session: SrtpSession, _packet: bytes) -> bytes:
+    def refuse(*_arguments: object) -> bytes:
         raise SrtpKeyUsedUpError("can't use key any more")
 
     scene.shake_hands()
@@ -306,7 +321,7 @@ def test_close_says_goodbye_and_is_recognised_no_more(scene: Scene) -> None:
     assert scene.port.retired == [scene.link]
     scene.link.close()
     scene.link.send([RTP_PACKET], [RTCP_PACKET])
-    scene.receive(keyed(peer).protect_rtp(RTP_PACKET))
+    scene.receive(protect_rtp(keyed(peer), RTP_PACKET))
     assert scene.port.sent == []
     assert scene.port.retired == [scene.link]
     assert scene.transport.received == []

@@ -35,6 +35,7 @@ from tests.unit.net.support import (
     StunMessage,
     build_check,
     ice_parameters,
+    protect_rtp,
 )
 
 CERTIFICATE = Certificate()
@@ -234,7 +235,7 @@ async def test_links_are_told_apart_by_user_name_and_then_by_address(
         endpoints.append(await shake_hands(link, peer))
     for index, (endpoint, peer) in enumerate(zip(endpoints, peers, strict=True)):
         assert endpoint.srtp is not None
-        peer.send(endpoint.srtp.protect_rtp(RTP_PACKET + bytes([index])))
+        peer.send(protect_rtp(endpoint.srtp, RTP_PACKET + bytes([index])))
         while not links[index][1].received:
             await server.worker.next_call()
     for index, (_link, transport) in enumerate(links):
@@ -262,7 +263,7 @@ async def test_a_peer_may_move_to_another_address(server: Server, new_peer: NewP
         await server.worker.next_call()
     await new.check(link.ice_parameters)
     assert endpoint.srtp is not None
-    new.send(endpoint.srtp.protect_rtp(RTP_PACKET))
+    new.send(protect_rtp(endpoint.srtp, RTP_PACKET))
     while not transport.received:
         await server.worker.next_call()
     link.send([RTP_PACKET], [])

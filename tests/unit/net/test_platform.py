@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -329,3 +330,32 @@ def test_on_windows_a_signal_ends_the_loops_waiting(monkeypatch: pytest.MonkeyPa
         loop.close()
         for end in ends:
             end.close()
+
+
+class SegmentingSocket:
+    """A socket of a kernel that may know UDP_SEGMENT."""
+
+    def __init__(self, error: OSError | None = None) -> None:
+        self.error = error
+
+    def getsockopt(self, level: int, _option: int) -> int:
+        assert level == socket.IPPROTO_UDP
+        if self.error is not None:
+            raise self.error
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("is_linux", "error", "expected"),
+    [
+        (True, None, 64),
+        (True, OSError(errno.ENOPROTOOPT, "before 4.18"), 1),
+        (False, None, 1),
+    ],
+)
+def test_runs_are_sent_where_the_kernel_can_cut_them(
+    is_linux: bool, error: OSError | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "IS_LINUX", is_linux)
+    udp_socket = cast(socket.socket, SegmentingSocket(error))
+    assert platform.max_segments(udp_socket) == expected

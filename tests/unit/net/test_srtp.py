@@ -9,8 +9,17 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sidecar.net import srtp as srtp_module
 from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
-from sidecar.net.srtp import PROFILES, REPLAY_WINDOW_PACKETS, SrtpProfile, SrtpSession
+from sidecar.net.srtp import (
+    MAX_RTP_BYTES,
+    PROFILES,
+    REPLAY_WINDOW_PACKETS,
+    PacketSlots,
+    SrtpProfile,
+    SrtpSession,
+)
+from tests.unit.net.support import protect_rtp
 
 AES_256_GCM, AES_128_GCM, AES_CM = PROFILES
 
@@ -90,7 +99,7 @@ every_vector = pytest.mark.parametrize(
 def test_what_is_sent_is_what_libsrtp_says(vector: Vector) -> None:
     master = bytes.fromhex(vector.master)
     session = session_from_master_key(vector.profile, master, sends=True)
-    assert session.protect_rtp(bytes.fromhex(vector.rtp)).hex() == vector.srtp
+    assert protect_rtp(session, bytes.fromhex(vector.rtp)).hex() == vector.srtp
     assert session.protect_rtcp(bytes.fromhex(vector.rtcp)).hex() == vector.srtcp
 
 
@@ -153,7 +162,7 @@ def test_aes_gcm_is_what_rfc_7714_says(profile: SrtpProfile) -> None:
         GALLIA_EST_OMNIS_DIVISA, derive(key, salt, 0, profile.key_bytes), derive(key, salt, 2, 12)
     )
     sender = session_from_master_key(profile, key + salt, sends=True)
-    assert sender.protect_rtp(GALLIA_EST_OMNIS_DIVISA) == sealed
+    assert protect_rtp(sender, GALLIA_EST_OMNIS_DIVISA) == sealed
     receiver = session_from_master_key(profile, key + salt, sends=False)
     assert receiver.unprotect_rtp(sealed) == GALLIA_EST_OMNIS_DIVISA
 
@@ -171,7 +180,7 @@ def test_the_profiles_have_the_key_lengths_of_their_rfcs() -> None:
 def test_each_side_understands_the_other(profile: SrtpProfile) -> None:
     client, server = make_pair(profile)
     for sender, receiver in ((client, server), (server, client)):
-        protected = sender.protect_rtp(rtp_packet(1))
+        protected = protect_rtp(sender, rtp_packet(1))
         assert rtp_packet(1, b"")[:12] == protected[:12]
         assert b"payload" not in protected
         assert receiver.unprotect_rtp(protected) == rtp_packet(1)
@@ -184,7 +193,7 @@ def test_each_side_understands_the_other(profile: SrtpProfile) -> None:
 def test_nobody_understands_himself(profile: SrtpProfile) -> None:
     for session in make_pair(profile):
         with pytest.raises(SrtpError):
-            session.unprotect_rtp(session.protect_rtp(rtp_packet(1)))
+            session.unprotect_rtp(protect_rtp(session, rtp_packet(1)))
         with pytest.raises(SrtpError):
             session.unprotect_rtcp(session.protect_rtcp(RTCP_PACKET))
 
@@ -192,7 +201,7 @@ def test_nobody_understands_himself(profile: SrtpProfile) -> None:
 @every_profile
 def test_a_replayed_packet_is_refused(profile: SrtpProfile) -> None:
     client, server = make_pair(profile)
-    rtp, rtcp = client.protect_rtp(rtp_packet(1)), client.protect_rtcp(RTCP_PACKET)
+    rtp, rtcp = protect_rtp(client, rtp_packet(1)), client.protect_rtcp(RTCP_PACKET)
     server.unprotect_rtp(rtp)
     server.unprotect_rtcp(rtcp)
     with pytest.raises(SrtpError, match="replay"):
@@ -205,7 +214,7 @@ def test_a_replayed_packet_is_refused(profile: SrtpProfile) -> None:
 def test_a_late_packet_is_taken_within_the_window_only(profile: SrtpProfile) -> None:
     client, server = make_pair(profile)
     packets = [
-        client.protect_rtp(rtp_packet(1000 + index)) for index in range(REPLAY_WINDOW_PACKETS + 1)
+        protect_rtp(client, rtp_packet(1000 + index)) for index in range(REPLAY_WINDOW_PACKETS + 1)
     ]
     server.unprotect_rtp(packets[-1])
     assert server.unprotect_rtp(packets[1]) == rtp_packet(1001)
@@ -217,9 +226,9 @@ def test_a_late_packet_is_taken_within_the_window_only(profile: SrtpProfile) -> 
 def test_a_packet_may_be_sent_again(profile: SrtpProfile) -> None:
     """Plain retransmission, without RTX."""
     client, server = make_pair(profile)
-    first = client.protect_rtp(rtp_packet(1))
-    client.protect_rtp(rtp_packet(2))
-    again = client.protect_rtp(rtp_packet(1))
+    first = protect_rtp(client, rtp_packet(1))
+    protect_rtp(client, rtp_packet(2))
+    again = protect_rtp(client, rtp_packet(1))
     assert again == first
     assert server.unprotect_rtp(again) == rtp_packet(1)
 
@@ -228,13 +237,13 @@ def test_a_packet_may_be_sent_again(profile: SrtpProfile) -> None:
 def test_sequence_numbers_may_wrap_around(profile: SrtpProfile) -> None:
     client, server = make_pair(profile)
     for number in range(65530, 65542):
-        assert server.unprotect_rtp(client.protect_rtp(rtp_packet(number))) == rtp_packet(number)
+        assert server.unprotect_rtp(protect_rtp(client, rtp_packet(number))) == rtp_packet(number)
 
 
 @every_profile
 def test_no_changed_byte_passes(profile: SrtpProfile) -> None:
     client, server = make_pair(profile)
-    rtp, rtcp = client.protect_rtp(rtp_packet(1)), client.protect_rtcp(RTCP_PACKET)
+    rtp, rtcp = protect_rtp(client, rtp_packet(1)), client.protect_rtcp(RTCP_PACKET)
     for packet, unprotect in ((rtp, server.unprotect_rtp), (rtcp, server.unprotect_rtcp)):
         for position in range(len(packet)):
             changed = bytearray(packet)
@@ -247,7 +256,7 @@ def test_no_changed_byte_passes(profile: SrtpProfile) -> None:
 @every_profile
 def test_no_cut_off_packet_passes(profile: SrtpProfile) -> None:
     client, server = make_pair(profile)
-    rtp, rtcp = client.protect_rtp(rtp_packet(1)), client.protect_rtcp(RTCP_PACKET)
+    rtp, rtcp = protect_rtp(client, rtp_packet(1)), client.protect_rtcp(RTCP_PACKET)
     for packet, unprotect in ((rtp, server.unprotect_rtp), (rtcp, server.unprotect_rtcp)):
         for length in range(len(packet)):
             with pytest.raises(SrtpError):
@@ -258,21 +267,21 @@ def test_no_cut_off_packet_passes(profile: SrtpProfile) -> None:
 def test_a_packet_that_is_too_long_is_refused_and_spoils_nothing(profile: SrtpProfile) -> None:
     client, server = make_pair(profile)
     with pytest.raises(SrtpError):
-        client.protect_rtp(rtp_packet(1, bytes(1400)))
+        protect_rtp(client, rtp_packet(1, bytes(1400)))
     with pytest.raises(SrtpError):
         client.protect_rtcp(RTCP_PACKET + bytes(1400))
     with pytest.raises(SrtpError):
         server.unprotect_rtp(bytes([0x80]) + bytes(2047))
     with pytest.raises(SrtpError):
         server.unprotect_rtcp(bytes([0x80]) + bytes(2047))
-    assert server.unprotect_rtp(client.protect_rtp(rtp_packet(1))) == rtp_packet(1)
+    assert server.unprotect_rtp(protect_rtp(client, rtp_packet(1))) == rtp_packet(1)
 
 
 @every_profile
 def test_every_packet_of_the_usual_size_has_room(profile: SrtpProfile) -> None:
     client, server = make_pair(profile)
     packet = rtp_packet(1, bytes(1300))
-    assert server.unprotect_rtp(client.protect_rtp(packet)) == packet
+    assert server.unprotect_rtp(protect_rtp(client, packet)) == packet
 
 
 @every_profile
@@ -280,7 +289,7 @@ def test_what_is_no_packet_cannot_be_protected(profile: SrtpProfile) -> None:
     session = make_session(profile, is_dtls_client=True)
     for nonsense in (b"", b"\x80", bytes([0x80]) + bytes(6)):
         with pytest.raises(SrtpError):
-            session.protect_rtp(nonsense)
+            protect_rtp(session, nonsense)
         with pytest.raises(SrtpError):
             session.protect_rtcp(nonsense)
 
@@ -288,10 +297,30 @@ def test_what_is_no_packet_cannot_be_protected(profile: SrtpProfile) -> None:
 def test_only_a_used_up_key_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """libsrtp refuses after 2**48 packets, which nobody waits for."""
     session = SrtpSession(PROFILES[0], bytes(88), is_dtls_client=True)
+    used_up = pylibsrtp.ERRORS.index("can't use key any more")
 
-    def refuse(_session: pylibsrtp.Session, _packet: bytes) -> bytes:
-        raise pylibsrtp.Error(pylibsrtp.ERRORS[15])
+    def refuse(*_arguments: object) -> int:
+        raise pylibsrtp.Error(pylibsrtp.ERRORS[used_up])
 
-    monkeypatch.setattr(pylibsrtp.Session, "protect", refuse)
-    with pytest.raises(SrtpKeyUsedUpError, match="can't use key any more"):
-        session.protect_rtp(b"any")
+    monkeypatch.setattr(srtp_module, "_srtp_protect", lambda *_arguments: used_up)
+    with pytest.raises(SrtpKeyUsedUpError):
+        session.protect_rtp([rtp_packet(1)], PacketSlots(1))
+    monkeypatch.setattr(pylibsrtp.Session, "protect_rtcp", refuse)
+    with pytest.raises(SrtpKeyUsedUpError):
+        session.protect_rtcp(RTCP_PACKET)
+
+
+def test_packets_are_protected_side_by_side_and_refused_ones_left_out() -> None:
+    client, server = make_pair(PROFILES[0])
+    packets = [rtp_packet(1), b"nonsense", rtp_packet(2, bytes(1400)), rtp_packet(3, b"last")]
+    slots = PacketSlots(4)
+    protected = client.protect_rtp(packets, slots)
+    assert [server.unprotect_rtp(bytes(each)) for each in protected] == [packets[0], packets[3]]
+    assert len(client.protect_rtp([rtp_packet(4)] * 9, slots)) == 4  # no more than fit
+
+
+def test_the_longest_packet_that_fits_is_protected() -> None:
+    client, server = make_pair(PROFILES[2])
+    longest = rtp_packet(1, bytes(MAX_RTP_BYTES - len(rtp_packet(1, b""))))
+    assert len(longest) == MAX_RTP_BYTES
+    assert server.unprotect_rtp(protect_rtp(client, longest)) == longest
