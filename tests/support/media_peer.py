@@ -15,6 +15,7 @@ from typing import Any
 import pylibsrtp
 
 from sidecar.rtp.rtcp import RtcpPacket, parse_rtcp
+from tests.support.arrival_times import enable_arrival_times, receive_stamped
 from tests.support.dtls import (
     SRTP_PROFILES,
     Certificate,
@@ -38,8 +39,10 @@ class MediaPeer:
         dtls_role: Our role; `server` makes the SFU the DTLS client.
         srtp_profiles: What we offer or accept.
         host: Local address to send from.
+        arrival_times: Whether to keep `arrival_ns`, at the cost of a slower way to receive.
 
     Attributes:
+        arrival_ns: When the kernel took in the datagram that is being handled (wall clock).
         on_srtp: Called with every RTP packet as it came, still protected: the header can be
             read and `unprotect` called where the payload matters.
         on_rtcp: Called with the packets of every RTCP datagram.
@@ -56,10 +59,12 @@ class MediaPeer:
         dtls_role: DtlsRole = "client",
         srtp_profiles: Sequence[SrtpProfile] = SRTP_PROFILES,
         host: str = "127.0.0.1",
+        arrival_times: bool = False,
     ) -> None:
         self.on_srtp: Callable[[bytes], None] = lambda data: None
         self.on_rtcp: Callable[[list[RtcpPacket]], None] = lambda packets: None
         self.datagrams: Counter[str] = Counter()
+        self.arrival_ns = 0
         self.dtls_retransmissions = 0
         self.srtp_errors: Counter[str] = Counter()
         self.ice = IceAgent(self._send_to)
@@ -68,6 +73,7 @@ class MediaPeer:
         self._dtls_role: DtlsRole = dtls_role
         self._srtp_profiles = srtp_profiles
         self._host = host
+        self._arrival_times = arrival_times
         self._certificate = Certificate.generate()
         self._loop = asyncio.get_running_loop()
         self._socket = self._open_socket()
@@ -198,6 +204,8 @@ class MediaPeer:
         new = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         new.setblocking(False)
         new.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        if self._arrival_times:
+            enable_arrival_times(new)
         new.bind((self._host, 0))
         self._loop.add_reader(new, self._on_readable, new)
         return new
@@ -216,7 +224,7 @@ class MediaPeer:
 
     def _on_readable(self, source: socket.socket) -> None:
         """Drain the socket (up to a bound, to be fair to the other peers)."""
-        receive = source.recvfrom
+        receive = self._receive_stamped if self._arrival_times else source.recvfrom
         counts = self.datagrams
         remote_address = self.remote_address
         for _ in range(DATAGRAMS_PER_WAKEUP):
@@ -241,6 +249,10 @@ class MediaPeer:
                 self.ice.receive(datagram)
             else:
                 self._on_dtls(datagram)
+
+    def _receive_stamped(self, size_bytes: int) -> tuple[bytes, Address]:
+        datagram, address, self.arrival_ns = receive_stamped(self._socket, size_bytes)
+        return datagram, address
 
     def _on_srtcp(self, datagram: bytes) -> None:
         self.datagrams["rtcp"] += 1

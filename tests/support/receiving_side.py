@@ -1,4 +1,4 @@
-"""The receiving half of a synthetic peer: streams, content check, NACK, Receiver Reports."""
+"""The receiving half of a synthetic peer: streams, content check, NACK, reports, REMB."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import asyncio
 import struct
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from sidecar.rtp.h264 import starts_key_frame
-from sidecar.rtp.packet import parse_rtp
+from sidecar.rtp.packet import RtpPacket, parse_rtp
 from sidecar.rtp.rtcp import (
     Bye,
     GenericNack,
-    ReceiverReport,
-    ReportBlock,
     RtcpPacket,
     SenderReport,
     SourceDescription,
 )
 from tests.support.media_peer import MediaPeer
 from tests.support.received_stream import ReceivedStream
+from tests.support.receiver_reports import ReceiverReporter
 from tests.support.rtp_sender import CONTENT_INDEX_BYTES
 
 NACK_DELAY_S = 0.01
@@ -29,6 +29,8 @@ MAX_NACKED_PACKETS = 200
 REPORT_INTERVAL_S = 1.0
 RTX_HEADER_BYTES = 2
 OUR_SSRC = 1
+
+ContentHandler = Callable[[ReceivedStream, int, RtpPacket, bool], None]
 
 _unpack_header = struct.Struct("!HII").unpack_from
 
@@ -43,6 +45,9 @@ class ReceivingSide:
         nack: Whether to ask for what is missing of the streams that negotiated it.
 
     Attributes:
+        decrypt_every: May be changed at any time.
+        on_content: Called with each packet that was decrypted: its stream, its extended sequence
+            number, itself, and whether it is a retransmission.
         streams: By kind, then in the order of `add`.
         rtcp: Received RTCP packets by type name.
         sender_reports: The last one of each SSRC.
@@ -63,11 +68,14 @@ class ReceivingSide:
         self.unknown_packets = 0
         self.retransmitted_packets = 0
         self.nacks_sent = 0
-        self._decrypt_every = decrypt_every
+        self.decrypt_every = decrypt_every
+        self.on_content: ContentHandler = lambda stream, extended, packet, retransmitted: None
         self._until_decryption = 1
         self._nack = nack
         self._primary: dict[int, ReceivedStream] = {}
         self._repairable: set[ReceivedStream] = set()
+        self._estimated_ssrcs: tuple[int, ...] = ()
+        self._reporter = ReceiverReporter(OUR_SSRC)
         self._by_rtx_ssrc: dict[int, ReceivedStream] = {}
         self._loop = asyncio.get_running_loop()
         self._nack_timer: asyncio.TimerHandle | None = None
@@ -86,6 +94,8 @@ class ReceivingSide:
             self._by_rtx_ssrc[encoding["rtx"]["ssrc"]] = stream
         if self._nack and {"type": "nack", "parameter": ""} in codec["rtcpFeedback"]:
             self._repairable.add(stream)
+        if {"type": "goog-remb", "parameter": ""} in codec["rtcpFeedback"]:
+            self._estimated_ssrcs += (stream.ssrc,)
         return stream
 
     def stop(self) -> None:
@@ -106,11 +116,12 @@ class ReceivingSide:
         self._until_decryption -= 1
         if self._until_decryption:
             return
-        self._until_decryption = self._decrypt_every
+        self._until_decryption = self.decrypt_every
         plain = self.peer.unprotect(datagram)
         if plain is not None:
             packet = parse_rtp(plain)
             _check_content(stream, extended, packet.timestamp, packet.payload)
+            self.on_content(stream, extended, packet, False)
 
     def _on_other_ssrc(self, ssrc: int, datagram: bytes) -> None:
         stream = self._by_rtx_ssrc.get(ssrc)
@@ -126,6 +137,7 @@ class ReceivingSide:
             original = int.from_bytes(packet.payload[:RTX_HEADER_BYTES], "big")
             extended = stream.on_retransmission(original)
             _check_content(stream, extended, packet.timestamp, packet.payload[RTX_HEADER_BYTES:])
+            self.on_content(stream, extended, packet, True)
 
     def _send_nacks(self) -> None:
         self._nack_timer = None
@@ -138,9 +150,9 @@ class ReceivingSide:
             self._nack_timer = self._loop.call_later(NACK_INTERVAL_S, self._send_nacks)
 
     def _send_reports(self) -> None:
-        blocks = tuple(_report_block(stream) for stream in self._primary.values() if stream.packets)
-        if blocks:
-            self.peer.send_rtcp(ReceiverReport(OUR_SSRC, blocks))
+        compound = self._reporter.compound(self._primary.values(), self._estimated_ssrcs)
+        if compound:
+            self.peer.send_rtcp(*compound)
         self._report_timer = self._loop.call_later(REPORT_INTERVAL_S, self._send_reports)
 
     def _on_rtcp(self, packets: list[RtcpPacket]) -> None:
@@ -148,6 +160,7 @@ class ReceivingSide:
             self.rtcp[type(packet).__name__] += 1
             if isinstance(packet, SenderReport):
                 self.sender_reports[packet.ssrc] = packet
+                self._reporter.on_sender_report(packet)
             elif isinstance(packet, SourceDescription):
                 self.cnames.update((chunk.ssrc, chunk.cname) for chunk in packet.chunks)
             elif isinstance(packet, Bye):
@@ -163,15 +176,3 @@ def _check_content(
         stream.on_content(extended_sequence, timestamp, index, payload)
         if starts_key_frame(payload, 0, len(payload)):
             stream.on_key_frame(extended_sequence)
-
-
-def _report_block(stream: ReceivedStream) -> ReportBlock:
-    return ReportBlock(
-        ssrc=stream.ssrc,
-        fraction_lost=0,
-        packets_lost=len(stream.missing),
-        highest_sequence=stream.highest_sequence & 0xFFFFFFFF,
-        jitter=0,
-        last_sr=0,
-        delay_since_last_sr=0,
-    )

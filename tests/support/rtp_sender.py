@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -27,9 +28,19 @@ AUDIO_LEVEL_ID = 14
 SPEAKING = encode_audio_level(AudioLevel(voice_activity=True, level_dbov=-30))
 
 HISTORY_PACKETS = 2048
+SEND_TIME_BYTES = 8
 CONTENT_INDEX_BYTES = 4
+TRAILER_BYTES = SEND_TIME_BYTES + CONTENT_INDEX_BYTES
 NTP_EPOCH_OFFSET_S = 2_208_988_800
 NS_PER_SECOND = 1_000_000_000
+
+
+_trailer = struct.Struct("!QI").pack
+
+
+def send_time_ns(payload: bytes) -> int:
+    """When a payload was sent for the first time, by the sender's wall clock."""
+    return int.from_bytes(payload[-TRAILER_BYTES:-CONTENT_INDEX_BYTES], "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +69,10 @@ class _Sent:
 class RtpSender:
     """Numbers, stamps and remembers the packets of one stream.
 
-    Every payload gets the stream's own running number appended (`CONTENT_INDEX_BYTES`, big
-    endian), so that a receiver can tell which packet it holds whatever the forwarder did to the
-    RTP header.
+    Every payload gets a trailer, big endian: the wall clock in nanoseconds (`SEND_TIME_BYTES`), so
+    that a receiver can tell how long the packet was on its way, and the stream's own running number
+    (`CONTENT_INDEX_BYTES`), so that it can tell which packet it holds, whatever the forwarder did
+    to the RTP header.
 
     Args:
         ids: SSRCs and payload types.
@@ -107,7 +119,7 @@ class RtpSender:
         """Send one packet.
 
         Args:
-            body: The payload but for the content index.
+            body: The payload but for the trailer.
             media_time: In clock-rate units since the start of the stream.
             marker: The end of a frame or the start of a talk spurt.
         """
@@ -115,7 +127,7 @@ class RtpSender:
 
     def prepare(self, body: bytes, media_time: int, *, marker: bool) -> bytes:
         """Build the next packet without sending it, for whoever sends it late, twice or never."""
-        payload = body + self.packets.to_bytes(CONTENT_INDEX_BYTES, "big")
+        payload = body + _trailer(time.time_ns(), self.packets)
         timestamp = self._timestamp(media_time)
         sequence = self._sequence & 0xFFFF
         self._sequence += 1

@@ -42,13 +42,14 @@ AUDIO_FRAME_S = 0.02
 class SendingSide:
     """Sends video and audio over one `MediaPeer` the way Chromium does.
 
-    Packets leave in bursts every 5 ms at 2.5 times the media rate; a NACK is answered by RTX,
+    Packets leave in bursts, every 5 ms at 2.5 times the media rate; a NACK is answered by RTX,
     a PLI or FIR by a key frame.
 
     Args:
         peer: The transport.
         cname: RTCP canonical name, also the seed of all that is random.
         source: The picture.
+        burst_interval_s: From one burst of the pacer to the next.
 
     Attributes:
         senders: By kind.
@@ -59,7 +60,14 @@ class SendingSide:
         remb_bps: The last REMB, 0 before.
     """
 
-    def __init__(self, peer: MediaPeer, cname: str, source: H264Source | None = None) -> None:
+    def __init__(
+        self,
+        peer: MediaPeer,
+        cname: str,
+        source: H264Source | None = None,
+        *,
+        burst_interval_s: float = BURST_INTERVAL_S,
+    ) -> None:
         self.peer = peer
         self.source = source or H264Source()
         self.senders: dict[str, RtpSender] = {}
@@ -69,6 +77,7 @@ class SendingSide:
         self.acknowledged: set[int] = set()
         self.remb_bps = 0
         self._cname = cname
+        self._burst_interval_s = burst_interval_s
         self._random = random.Random(cname)
         self._transport_sequence = count(self._random.getrandbits(15))
         self._pending: deque[tuple[bytes, int, bool]] = deque()
@@ -133,7 +142,7 @@ class SendingSide:
         next_report_s = next_burst_s = self._elapsed_s()
         while True:
             await asyncio.sleep(max(0.0, next_burst_s - self._elapsed_s()))
-            next_burst_s += BURST_INTERVAL_S
+            next_burst_s += self._burst_interval_s
             self._capture(self._elapsed_s())
             self._release()
             if next_burst_s >= next_report_s:
@@ -166,7 +175,8 @@ class SendingSide:
     def _release(self) -> None:
         """Send one burst of the queue."""
         rate_bytes_per_s = self.source.bitrate_bps * PACING_FACTOR / 8
-        self._budget_bytes = min(0.0, self._budget_bytes) + rate_bytes_per_s * BURST_INTERVAL_S
+        self._budget_bytes = min(0.0, self._budget_bytes)
+        self._budget_bytes += rate_bytes_per_s * self._burst_interval_s
         while self._pending and self._budget_bytes > 0:
             payload, media_time, marker = self._pending.popleft()
             self._budget_bytes -= len(payload)

@@ -8,7 +8,7 @@ import itertools
 import json
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -52,11 +52,17 @@ class ProtocolError(Exception):
         self.code = code
 
 
+class _Pending(NamedTuple):
+    reply_type: str
+    reply: asyncio.Future[JsonObject]
+
+
 class SignalingClient:
     """One WebSocket connection to the SFU.
 
     Replies are matched to requests by the `id` extension and checked against the reply type that
-    the protocol names. Everything else that arrives is kept in `events`, in order.
+    the protocol names; a server that does not know the extension is understood by the types alone.
+    Everything else that arrives is kept in `events`, in order.
 
     Args:
         connection: The open WebSocket.
@@ -71,7 +77,8 @@ class SignalingClient:
         self._connection = connection
         self._rewrite = rewrite
         self._ids = itertools.count(1)
-        self._replies: dict[int, asyncio.Future[JsonObject]] = {}
+        self._replies: dict[int, _Pending] = {}
+        self._ids_come_back = False
         self._event_arrived = asyncio.Condition()
         self._closed = False
         self._reader = asyncio.create_task(self._read())
@@ -105,7 +112,7 @@ class SignalingClient:
             raise ConnectionError("the signalling connection is closed")
         request_id = next(self._ids)
         reply: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
-        self._replies[request_id] = reply
+        self._replies[request_id] = _Pending(REPLY_TYPES[type_], reply)
         message: JsonObject = {"type": type_, "id": request_id}
         if data is not None:
             message["data"] = data
@@ -160,18 +167,31 @@ class SignalingClient:
             async for frame in self._connection:
                 await self._dispatch(json.loads(frame))
         self._closed = True
-        for reply in self._replies.values():
-            if not reply.done():
-                reply.set_exception(ConnectionError("the signalling connection ended"))
+        for pending in self._replies.values():
+            if not pending.reply.done():
+                pending.reply.set_exception(ConnectionError("the signalling connection ended"))
         async with self._event_arrived:
             self._event_arrived.notify_all()
 
     async def _dispatch(self, message: JsonObject) -> None:
-        reply = self._replies.pop(message.get("id", 0), None)
-        if reply is not None:
-            if not reply.done():
-                reply.set_result(message)
+        pending = self._replies.pop(self._request_of(message), None)
+        if pending is not None:
+            if not pending.reply.done():
+                pending.reply.set_result(message)
             return
         async with self._event_arrived:
             self.events.append((message["type"], message.get("data")))
             self._event_arrived.notify_all()
+
+    def _request_of(self, message: JsonObject) -> int:
+        """The id of the request that a message answers, 0 for an event."""
+        if "id" in message:
+            self._ids_come_back = True
+            return int(message["id"])
+        if self._ids_come_back:
+            return 0
+        # Replies come in the order of the requests.
+        for request_id, pending in self._replies.items():
+            if message["type"] in (pending.reply_type, "error"):
+                return request_id
+        return 0

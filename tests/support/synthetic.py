@@ -17,7 +17,7 @@ from tests.support.media_peer import MediaPeer
 from tests.support.media_sources import H264Source
 from tests.support.received_stream import ReceivedStream
 from tests.support.receiving_side import ReceivingSide
-from tests.support.sending_side import SendingSide
+from tests.support.sending_side import BURST_INTERVAL_S, SendingSide
 from tests.support.signaling import CandidateRewriter, SignalingClient
 
 POLL_INTERVAL_S = 0.02
@@ -56,6 +56,8 @@ class PeerOptions:
         rewrite: Leads its media elsewhere, see `tests.support.relay`.
         decrypt_every: See `ReceivingSide`.
         nack: Whether it asks for missing packets.
+        burst_interval_s: See `SendingSide`.
+        arrival_times: See `MediaPeer`.
     """
 
     dtls_role: DtlsRole = "client"
@@ -63,6 +65,8 @@ class PeerOptions:
     rewrite: CandidateRewriter | None = None
     decrypt_every: int = 1
     nack: bool = True
+    burst_interval_s: float = BURST_INTERVAL_S
+    arrival_times: bool = False
 
 
 class SyntheticPeer:
@@ -105,7 +109,9 @@ class SyntheticPeer:
     async def open_sending(self, source: H264Source | None = None) -> SendingSide:
         """Create and connect the send transport."""
         peer, self.send_transport = await self._open_transport("send")
-        self.sending = SendingSide(peer, self.peer_id, source)
+        self.sending = SendingSide(
+            peer, self.peer_id, source, burst_interval_s=self.options.burst_interval_s
+        )
         return self.sending
 
     async def publish(self, kind: str, *, first_sequence: int | None = None) -> str:
@@ -159,7 +165,11 @@ class SyntheticPeer:
 
     async def _open_transport(self, direction: str) -> tuple[MediaPeer, dict[str, Any]]:
         transport = await self.signaling.request("createTransport", {"direction": direction})
-        peer = MediaPeer(dtls_role=self.options.dtls_role, srtp_profiles=self.options.srtp_profiles)
+        peer = MediaPeer(
+            dtls_role=self.options.dtls_role,
+            srtp_profiles=self.options.srtp_profiles,
+            arrival_times=self.options.arrival_times,
+        )
         try:
             await self.signaling.request(
                 "connectTransport",

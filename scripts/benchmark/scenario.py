@@ -1,0 +1,69 @@
+"""One point of a sweep: what the class is like while it is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scripts.benchmark.errors import BenchError
+from tests.support.dtls import SRTP_PROFILES, SrtpProfile
+from tests.support.media_sources import PAYLOAD_BYTES
+from tests.support.rtp_sender import TRAILER_BYTES
+
+# Header (12) and header extensions (20) of a packet as the teacher sends it.
+RTP_OVERHEAD_BYTES = 32
+PROFILE_PREFIX = "SRTP_"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """How many students, and what reaches them.
+
+    Attributes:
+        students: Who all receive the teacher's video and audio.
+        bitrate_bps: Of the teacher's video, RTP headers included.
+        burst_ms: From one burst of the teacher's pacer to the next.
+        srtp_profile: The only one that the peers offer, named as in RFC 7714 without its `SRTP_`.
+        loss: Probability that a student does not get a packet; repaired by NACK and RTX.
+        join_over_s: The students come evenly spread over this time; 0: all at once.
+        warm_up_s: From the last student's first picture to the measurement.
+        duration_s: Of the measurement.
+    """
+
+    students: int
+    bitrate_bps: int
+    burst_ms: float
+    srtp_profile: str
+    loss: float
+    join_over_s: float
+    warm_up_s: float
+    duration_s: float
+
+    @property
+    def profile(self) -> SrtpProfile:
+        """The SRTP profile with its key sizes."""
+        return srtp_profile(self.srtp_profile)
+
+    @property
+    def source_bitrate_bps(self) -> int:
+        """Of the video without RTP headers and the trailer of synthetic packets."""
+        overhead = RTP_OVERHEAD_BYTES + TRAILER_BYTES
+        return self.bitrate_bps * PAYLOAD_BYTES // (PAYLOAD_BYTES + overhead)
+
+
+def srtp_profile(name: str) -> SrtpProfile:
+    """Look a profile up.
+
+    Raises:
+        BenchError: There is none of that name.
+    """
+    for profile in SRTP_PROFILES:
+        if profile.name == PROFILE_PREFIX + name:
+            return profile
+    raise BenchError(
+        f"no SRTP profile is called {name!r}; there are {', '.join(srtp_profile_names())}"
+    )
+
+
+def srtp_profile_names() -> list[str]:
+    """Every profile, the strongest first."""
+    return [profile.name.removeprefix(PROFILE_PREFIX) for profile in SRTP_PROFILES]
