@@ -7,6 +7,7 @@ come from and which one wins is the business of ``settings_sources``.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Settings:
         port_fallback: whether to take the next free port if that one is taken.
         media_ports: the UDP ports to choose the media port from.
         announce: IP addresses to offer to peers instead of those found on this machine.
+        num_workers: processes that carry media, this one included, over which rooms are spread.
         max_clients_per_room: peers in one room, the teacher included.
         max_incoming_bitrate: what one sending transport may use, in bit/s.
         policy: who may send and receive what.
@@ -58,6 +60,7 @@ class Settings:
     port_fallback: bool = False
     media_ports: PortRange = PortRange(40000, 45000)
     announce: tuple[str, ...] = ()
+    num_workers: int = min(os.cpu_count() or 1, 3)
     max_clients_per_room: int = 50
     max_incoming_bitrate: int = 6_000_000
     policy: Policy = "classroom"
@@ -222,6 +225,14 @@ OPTIONS: tuple[Option, ...] = (
         "IP address that peers are told to send media to, instead of those found on this machine; "
         "may come several times",
         repeatable=True,
+    ),
+    Option(
+        "num_workers",
+        _whole_number(1, 64),
+        "NUMBER",
+        "1",
+        "processes that carry media, over which rooms are spread; further ones are started when "
+        "there is more than one room",
     ),
     Option(
         "max_clients_per_room",

@@ -31,14 +31,15 @@ async def admit(
     """
     if data.is_teacher and not rule.allows(newcomer.remote_address, data.token):
         raise ClassroomError(Fault.TEACHER_NOT_ALLOWED)
-    while conflict := registry.conflict(data.room_id, data.peer_id, data.is_teacher):
-        is_alive = await conflict.seat.member.is_alive()
-        if not newcomer.is_open:
-            return None
-        if not registry.is_taken(conflict.seat):
-            continue
-        if is_alive:
-            raise ClassroomError(conflict.fault)
-        registry.evict(conflict.seat)
+    with registry.expecting(data.room_id):
+        while conflict := registry.conflict(data.room_id, data.peer_id, data.is_teacher):
+            is_alive = await conflict.seat.member.is_alive()
+            if not newcomer.is_open:
+                return None
+            if not registry.is_taken(conflict.seat):
+                continue
+            if is_alive:
+                raise ClassroomError(conflict.fault)
+            registry.evict(conflict.seat)
     peer = Peer(data.peer_id, data.name, data.is_teacher)
     return registry.enter(data.room_id, peer, newcomer)

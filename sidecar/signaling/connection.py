@@ -25,6 +25,8 @@ NORMAL: Final = CloseReason(1000)
 GOING_AWAY: Final = CloseReason(1001, "Server is stopping")
 TOO_MANY_MESSAGES: Final = CloseReason(1008, "Too many messages")
 TOO_MANY_INVALID_MESSAGES: Final = CloseReason(1008, "Too many invalid messages")
+DEFECT: Final = CloseReason(1011, "Internal error")
+ROOM_LOST: Final = CloseReason(1012, "Room lost, join again")
 TOO_SLOW: Final = CloseReason(1013, "Too slow")
 REPLACED: Final = CloseReason(4000, "Replaced by another connection")
 
@@ -68,6 +70,9 @@ class Connection(Protocol):
         Raises:
             Disconnected: It won't come.
         """
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is closed, whoever closed it."""
 
     async def close(self, reason: CloseReason) -> None:
         """Close the connection. It is closed on return, whether the client took part or not."""
@@ -117,6 +122,10 @@ class WebSocketConnection:
             await pong
         except ConnectionClosed as error:
             raise Disconnected from error
+
+    async def wait_closed(self) -> None:
+        """See ``Connection``."""
+        await self._websocket.wait_closed()
 
     async def close(self, reason: CloseReason) -> None:
         """See ``Connection``."""

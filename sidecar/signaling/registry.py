@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from sidecar.classroom.errors import Fault
@@ -83,11 +85,32 @@ class Registry:
         self._max_peers = max_peers
         self._rooms: dict[str, Room] = {}
         self._seats: dict[Peer, Seat] = {}
+        self._expected: Counter[str] = Counter()
 
     @property
     def rooms(self) -> tuple[Room, ...]:
         """Every room, oldest first."""
         return tuple(self._rooms.values())
+
+    @property
+    def peers(self) -> int:
+        """How many have a place, in all rooms."""
+        return len(self._seats)
+
+    def holds(self, room_id: str) -> bool:
+        """Whether a room is here, or will be as soon as somebody who waits is let in."""
+        return room_id in self._rooms or room_id in self._expected
+
+    @contextmanager
+    def expecting(self, room_id: str) -> Iterator[None]:
+        """Count a room as held while a newcomer waits for a place in it."""
+        self._expected[room_id] += 1
+        try:
+            yield
+        finally:
+            self._expected[room_id] -= 1
+            if not self._expected[room_id]:
+                del self._expected[room_id]
 
     def conflict(self, room_id: str, peer_id: str, is_teacher: bool) -> Conflict | None:
         """Who is in the way of a newcomer, if anybody."""

@@ -14,6 +14,7 @@ from sidecar.classroom.policy import Policy
 from sidecar.classroom.snapshot import RoomSnapshot, room_snapshot
 from sidecar.sfu import Worker
 from sidecar.signaling.connection import CLOSE_TIMEOUT_S, GOING_AWAY, WebSocketConnection
+from sidecar.signaling.elsewhere import Elsewhere
 from sidecar.signaling.limits import Limits
 from sidecar.signaling.listen import listen
 from sidecar.signaling.registry import Observer, Registry
@@ -44,7 +45,8 @@ class SignalingServer:
         max_clients_per_room: The teacher included; at least 1.
         limits: What one connection may do.
         teacher_rule: Who is believed to be a teacher.
-        observer: Sees who comes and goes.
+        observer: Sees who comes and goes in the rooms of this process.
+        elsewhere: Where rooms may be as well; None if all are here.
     """
 
     def __init__(
@@ -55,10 +57,12 @@ class SignalingServer:
         limits: Limits,
         teacher_rule: TeacherRule,
         observer: Observer | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._registry = Registry(worker, policy, max_clients_per_room, observer)
         self._teacher_rule = teacher_rule
         self._limits = limits
+        self._elsewhere = elsewhere
         self._servers: list[Server] = []
         self._sessions: set[Session] = set()
 
@@ -112,7 +116,12 @@ class SignalingServer:
     async def _serve(self, websocket: ServerConnection) -> None:
         connection = WebSocketConnection(websocket)
         session = Session(
-            connection, self._registry, self._teacher_rule, self._limits, time.monotonic
+            connection,
+            self._registry,
+            self._teacher_rule,
+            self._limits,
+            time.monotonic,
+            self._elsewhere,
         )
         self._sessions.add(session)
         try:

@@ -8,13 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from sidecar.classroom.errors import ClassroomError, Fault
-from sidecar.ortc.errors import OrtcError
-from sidecar.sfu import SfuError
-from sidecar.signaling.admission import admit
 from sidecar.signaling.connection import (
     NORMAL,
-    REPLACED,
     TOO_MANY_INVALID_MESSAGES,
     TOO_MANY_MESSAGES,
     TOO_SLOW,
@@ -22,25 +17,18 @@ from sidecar.signaling.connection import (
     Connection,
     Disconnected,
 )
-from sidecar.signaling.decoding import InvalidMessage, decode_request
-from sidecar.signaling.handlers import HANDLERS, joined
+from sidecar.signaling.dialogue import Dialogue
+from sidecar.signaling.elsewhere import Elsewhere
 from sidecar.signaling.limits import INVALID_INTERVAL_S, Limits, TokenBucket
-from sidecar.signaling.messages import (
-    AnyRequest,
-    Join,
-    Leave,
-    request_type,
-)
 from sidecar.signaling.outbox import Outbox
-from sidecar.signaling.registry import Registry, Seat
-from sidecar.signaling.replies import Empty, Reply, encode_reply, error_reply
+from sidecar.signaling.registry import Registry
 from sidecar.signaling.teacher_rule import TeacherRule
 
 _logger: Final = logging.getLogger(__name__)
 
 
 class Session:
-    """Answers the requests of one connection strictly one after another.
+    """Has the requests of one connection answered, and keeps to what one client may do.
 
     Replies and events leave through one queue, in the order in which they were made.
 
@@ -50,6 +38,7 @@ class Session:
         teacher_rule: Whether the client may take the teacher's.
         limits: What the client may do.
         clock: Monotonic, in seconds.
+        elsewhere: Where rooms may be as well; None if all are here.
     """
 
     def __init__(
@@ -59,16 +48,15 @@ class Session:
         teacher_rule: TeacherRule,
         limits: Limits,
         clock: Callable[[], float],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._connection = connection
-        self._registry = registry
-        self._teacher_rule = teacher_rule
+        self._dialogue = Dialogue(self, registry, teacher_rule, elsewhere)
         self._limits = limits
         self._frames = TokenBucket(limits.max_messages_per_second, 1.0, clock)
         self._invalid = TokenBucket(limits.max_invalid_messages, INVALID_INTERVAL_S, clock)
         self._outbox = Outbox(limits.max_queued_messages, partial(self.stop, TOO_SLOW))
         self._stopped: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
-        self._seat: Seat | None = None
 
     async def run(self) -> None:
         """Serve the client until either side ends it; everything of the peer is closed then."""
@@ -77,7 +65,7 @@ class Session:
         try:
             await asyncio.wait((reader, self._stopped), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._leave()
+            self._dialogue.leave()
             reader.cancel()
             writer.cancel()
             await asyncio.wait((reader, writer))
@@ -92,7 +80,7 @@ class Session:
             _logger.info("closing a connection: %s", reason.reason)
             self._stopped.set_result(reason)
 
-    # What the registry and other sessions see of this one (``registry.Member``).
+    # What the dialogue sees of the client (``client.Client``).
 
     @property
     def is_open(self) -> bool:
@@ -120,14 +108,18 @@ class Session:
             return False
         return True
 
+    async def wait_closed(self) -> None:
+        """Wait until the client can be heard no more."""
+        await self._connection.wait_closed()
+
     def deliver(self, message: bytes) -> None:
         """Queue a message for the client."""
         self._outbox.put(message)
 
-    def unseat(self) -> None:
-        """Make way for somebody else."""
-        self._seat = None
-        self.stop(REPLACED)
+    def sent_invalid(self) -> None:
+        """Note a frame that was no request."""
+        if not self._invalid.take():
+            self.stop(TOO_MANY_INVALID_MESSAGES)
 
     async def _read(self) -> None:
         while True:
@@ -138,7 +130,7 @@ class Session:
             if not self._frames.take():
                 self.stop(TOO_MANY_MESSAGES)
                 return
-            await self._handle(frame)
+            await self._dialogue.handle(frame)
 
     async def _write(self) -> None:
         try:
@@ -148,48 +140,3 @@ class Session:
             return
         except TimeoutError:
             self.stop(TOO_SLOW)
-
-    async def _handle(self, frame: str | bytes) -> None:
-        try:
-            request = decode_request(frame)
-        except InvalidMessage as error:
-            reply = error_reply(error, error.request_type)
-            self._outbox.put(encode_reply(reply, error.request_id))
-            if not self._invalid.take():
-                self.stop(TOO_MANY_INVALID_MESSAGES)
-            return
-        answer = await self._answer(request)
-        if answer is not None:
-            self._outbox.put(encode_reply(answer, request.id))
-
-    async def _answer(self, request: AnyRequest) -> Reply | None:
-        name = request_type(request)
-        try:
-            return await self._carry_out(request)
-        except (ClassroomError, OrtcError, SfuError) as error:
-            _logger.info("%s refused: %s", name, error)
-            return error_reply(error, name)
-        except Exception as error:
-            _logger.exception("%s failed", name)
-            return error_reply(error, name)
-
-    async def _carry_out(self, request: AnyRequest) -> Reply | None:
-        if isinstance(request, Join):
-            return await self._join(request)
-        if self._seat is None:
-            raise ClassroomError(Fault.NOT_JOINED)
-        if isinstance(request, Leave):
-            self._leave()
-            return Reply("left", Empty())
-        return HANDLERS[type(request)](self._seat, request)
-
-    async def _join(self, request: Join) -> Reply | None:
-        if self._seat is not None:
-            raise ClassroomError(Fault.ALREADY_JOINED)
-        self._seat = await admit(self._registry, self._teacher_rule, self, request.data)
-        return joined(self._seat) if self._seat is not None else None
-
-    def _leave(self) -> None:
-        if self._seat is not None:
-            seat, self._seat = self._seat, None
-            self._registry.leave(seat)

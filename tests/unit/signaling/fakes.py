@@ -8,6 +8,7 @@ from typing import Any
 
 from sidecar.classroom.policy import POLICIES
 from sidecar.signaling.connection import CloseReason, Disconnected
+from sidecar.signaling.elsewhere import Elsewhere
 from sidecar.signaling.limits import Limits
 from sidecar.signaling.registry import Observer, Registry
 from sidecar.signaling.session import Session
@@ -44,6 +45,7 @@ class FakeConnection:
         if answers_pings:
             self.pong.set()
         self.closed_with: CloseReason | None = None
+        self.closed = asyncio.Event()
 
     async def receive(self) -> str | bytes:
         frame = await self.frames.get()
@@ -63,9 +65,13 @@ class FakeConnection:
         if not self.is_open:
             raise Disconnected
 
+    async def wait_closed(self) -> None:
+        await self.closed.wait()
+
     async def close(self, reason: CloseReason) -> None:
         self.is_open = False
         self.closed_with = reason
+        self.closed.set()
 
     def give_up_on_pong(self) -> None:
         """The time for answering a ping is over."""
@@ -75,6 +81,7 @@ class FakeConnection:
     def disconnect(self) -> None:
         """The client goes away."""
         self.is_open = False
+        self.closed.set()
         self.pong.set()
         self.frames.put_nowait(None)
 
@@ -85,7 +92,12 @@ class Client:
     def __init__(self, school: School, connection: FakeConnection) -> None:
         self.connection = connection
         self.session = Session(
-            connection, school.registry, school.teacher_rule, school.limits, school.clock
+            connection,
+            school.registry,
+            school.teacher_rule,
+            school.limits,
+            school.clock,
+            school.elsewhere,
         )
         self.task = asyncio.create_task(self.session.run())
 
@@ -128,7 +140,9 @@ class School:
         limits: Limits = UNTIL_TOLD,
         teacher_rule: TeacherRule = ANYBODY_TEACHES,
         observer: Observer | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
+        self.elsewhere = elsewhere
         self.worker = FakeWorker()
         self.registry = Registry(self.worker.as_worker(), POLICIES[policy], max_peers, observer)
         self.limits = limits

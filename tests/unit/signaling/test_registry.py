@@ -51,3 +51,19 @@ async def test_somebody_who_is_replaced_goes_first() -> None:
     await newcomer.receive()
     assert diary.entries == ["old joined room", "old left room", "new joined room"]
     await school.close()
+
+
+async def test_a_room_is_held_from_the_first_who_waits_for_it_to_the_last_who_leaves() -> None:
+    school = School()
+    assert not school.registry.holds("room")
+    with school.registry.expecting("room"), school.registry.expecting("room"):
+        assert school.registry.holds("room")
+        assert not school.registry.holds("another")
+    assert not school.registry.holds("room")
+    ann = school.client()
+    await ann.join("ann")
+    assert school.registry.holds("room")
+    assert school.registry.peers == 1
+    await ann.leave()
+    assert not school.registry.holds("room")
+    assert school.registry.peers == 0

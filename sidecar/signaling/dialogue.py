@@ -1,0 +1,148 @@
+"""What one client asks for and what it is answered, wherever its frames come from."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from sidecar.classroom.errors import ClassroomError, Fault
+from sidecar.ortc.errors import OrtcError
+from sidecar.sfu import SfuError
+from sidecar.signaling.admission import admit
+from sidecar.signaling.client import Client
+from sidecar.signaling.connection import REPLACED
+from sidecar.signaling.decoding import InvalidMessage, decode_request
+from sidecar.signaling.elsewhere import Elsewhere, Representative
+from sidecar.signaling.handlers import HANDLERS, joined
+from sidecar.signaling.messages import AnyRequest, Join, Leave, request_type
+from sidecar.signaling.registry import Registry, Seat
+from sidecar.signaling.replies import Empty, Reply, encode_reply, error_reply
+from sidecar.signaling.teacher_rule import TeacherRule
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class Dialogue:
+    """Answers the requests of one client strictly one after another.
+
+    A client whose room is in another process is represented there: from its ``join`` until it has
+    left, its frames are passed on one by one, each when the one before is answered.
+
+    Args:
+        client: Gets the answers.
+        registry: Where the client may take a seat.
+        teacher_rule: Whether the client may take the teacher's.
+        elsewhere: Where rooms may be as well; None if all are here.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        registry: Registry,
+        teacher_rule: TeacherRule,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
+        self._client = client
+        self._registry = registry
+        self._teacher_rule = teacher_rule
+        self._elsewhere = elsewhere
+        self._seat: Seat | None = None
+        self._representative: Representative | None = None
+
+    @property
+    def has_seat(self) -> bool:
+        """Whether the client is in a room of this process."""
+        return self._seat is not None
+
+    async def handle(self, frame: str | bytes) -> None:
+        """Do what a frame asks for and deliver the answer. The next one must wait for it."""
+        if self._representative is not None:
+            await self._pass_on(self._representative, frame)
+            return
+        try:
+            request = decode_request(frame)
+        except InvalidMessage as error:
+            reply = error_reply(error, error.request_type)
+            self._client.deliver(encode_reply(reply, error.request_id))
+            self._client.sent_invalid()
+            return
+        answer = await self._answer(request, frame)
+        if answer is not None:
+            self._client.deliver(encode_reply(answer, request.id))
+
+    def leave(self) -> None:
+        """Give up the client's seat, if it has one."""
+        if self._representative is not None:
+            representative, self._representative = self._representative, None
+            representative.leave()
+        if self._seat is not None:
+            seat, self._seat = self._seat, None
+            self._registry.leave(seat)
+
+    # What the registry and other dialogues see of this one (``registry.Member``).
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client can still hear and be heard."""
+        return self._client.is_open
+
+    @property
+    def local_address(self) -> str | None:
+        """Our address that the client reached; None if unknown."""
+        return self._client.local_address
+
+    @property
+    def remote_address(self) -> str | None:
+        """Where the client is; None if unknown."""
+        return self._client.remote_address
+
+    async def is_alive(self) -> bool:
+        """Ask the client for a sign of life."""
+        return await self._client.is_alive()
+
+    def deliver(self, message: bytes) -> None:
+        """Queue a message for the client."""
+        self._client.deliver(message)
+
+    def unseat(self) -> None:
+        """Make way for somebody else."""
+        self._seat = None
+        self._client.stop(REPLACED)
+
+    async def _answer(self, request: AnyRequest, frame: str | bytes) -> Reply | None:
+        name = request_type(request)
+        try:
+            return await self._carry_out(request, frame)
+        except (ClassroomError, OrtcError, SfuError) as error:
+            _logger.info("%s refused: %s", name, error)
+            return error_reply(error, name)
+        except Exception as error:
+            _logger.exception("%s failed", name)
+            return error_reply(error, name)
+
+    async def _carry_out(self, request: AnyRequest, frame: str | bytes) -> Reply | None:
+        if isinstance(request, Join):
+            return await self._join(request, frame)
+        if self._seat is None:
+            raise ClassroomError(Fault.NOT_JOINED)
+        if isinstance(request, Leave):
+            self.leave()
+            return Reply("left", Empty())
+        return HANDLERS[type(request)](self._seat, request)
+
+    async def _join(self, request: Join, frame: str | bytes) -> Reply | None:
+        if self._seat is not None:
+            raise ClassroomError(Fault.ALREADY_JOINED)
+        if self._elsewhere is not None:
+            room_id = request.data.room_id
+            representative = await self._elsewhere.represent(self._client, room_id, self._registry)
+            if representative is not None:
+                self._representative = representative
+                await self._pass_on(representative, frame)
+                return None
+        self._seat = await admit(self._registry, self._teacher_rule, self, request.data)
+        return joined(self._seat) if self._seat is not None else None
+
+    async def _pass_on(self, representative: Representative, frame: str | bytes) -> None:
+        if not await representative.handle(frame):
+            self._representative = None

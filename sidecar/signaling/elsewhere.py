@@ -1,0 +1,41 @@
+"""Rooms in other processes, as signalling needs them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sidecar.signaling.client import Client
+from sidecar.signaling.registry import Registry
+
+
+class Representative(Protocol):
+    """Stands for a client in the process that has its room, from its ``join`` on."""
+
+    async def handle(self, frame: str | bytes) -> bool:
+        """Have one frame answered there. On return all that was answered has been delivered.
+
+        Returns:
+            Whether the client has a seat there. If not, this representative's work is done.
+        """
+
+    def leave(self) -> None:
+        """Give up the client's seat there, as when its connection has ended."""
+
+
+class Elsewhere(Protocol):
+    """Knows the other processes, and decides which one a room lives in."""
+
+    async def represent(
+        self, client: Client, room_id: str, here: Registry
+    ) -> Representative | None:
+        """Look for the home of a room that a client wants to join, or choose one.
+
+        Args:
+            client: Who.
+            room_id: The room.
+            here: The rooms of this process.
+
+        Returns:
+            Who speaks for the client there; None if the room's home is here. In that case nothing
+            has been awaited since that was decided.
+        """
