@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from sidecar import __version__
 from sidecar.errors import SettingsError
-from sidecar.settings import OPTIONS, Settings
+from sidecar.settings import OPTIONS, WORKER_FLAG, Settings
 from sidecar.settings_sources import CONFIG_VARIABLE, nearest, resolve
 
 PROGRAM = "classroom-sfu"
@@ -26,8 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, 0 after a run that somebody ended. ``docs/handshake.md`` has the others.
     """
+    argv = sys.argv[1:] if argv is None else argv
+    if list(argv) == [WORKER_FLAG]:
+        # One of our own processes, see `sidecar.workers`.
+        from sidecar.worker import serve_as_worker
+
+        return serve_as_worker()
     try:
-        arguments = _parse(sys.argv[1:] if argv is None else argv)
+        arguments = _parse(argv)
         print_config = arguments.pop("print_config", False)
         resolved = resolve(arguments, os.environ)
     except SettingsError as error:

@@ -18,6 +18,9 @@ TeacherFrom = Literal["any", "local", "token"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 ENVIRONMENT_PREFIX = "CLASSROOM_SFU_"
+WORKER_FLAG = "--worker"
+"""Alone on the command line it makes the program a worker of another one, which tells it the
+settings. It is not for people."""
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 

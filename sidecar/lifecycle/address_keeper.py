@@ -6,19 +6,29 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import UNSET, UnsetType
 
 from sidecar.lifecycle.events import Addresses, CommandId, Warning
 from sidecar.lifecycle.starter import Starter
 from sidecar.lifecycle.whereabouts import Whereabouts
-from sidecar.net.addresses import AddressBook, InterfaceAddress, system_addresses
+from sidecar.net.addresses import InterfaceAddress, system_addresses
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_S: Final = 4.0
 """Below the address book's own interval, so that this asks the system and never the event loop."""
+
+
+class Book(Protocol):
+    """Where it is written what is announced to peers, see ``AddressBook``."""
+
+    def announce(self, addresses: Sequence[str]) -> None:
+        """Announce these from now on; none means those that are found."""
+
+    def update(self, found: Sequence[InterfaceAddress], now_ns: int) -> None:
+        """Take what the system has just said."""
 
 
 class AddressKeeper:
@@ -33,7 +43,7 @@ class AddressKeeper:
         starter: Is told.
     """
 
-    def __init__(self, book: AddressBook, whereabouts: Whereabouts, starter: Starter) -> None:
+    def __init__(self, book: Book, whereabouts: Whereabouts, starter: Starter) -> None:
         self._book = book
         self._whereabouts = whereabouts
         self._starter = starter

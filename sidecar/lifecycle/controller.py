@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from sidecar.lifecycle import commands
 from sidecar.lifecycle.address_keeper import AddressKeeper
@@ -12,7 +12,7 @@ from sidecar.lifecycle.commands import InvalidCommand, decode_command
 from sidecar.lifecycle.ending import Ending
 from sidecar.lifecycle.events import Error, Event, Pong
 from sidecar.lifecycle.starter import Starter
-from sidecar.lifecycle.status import StatusReporter
+from sidecar.lifecycle.status import Others, StatusReporter
 from sidecar.settings import announced_addresses
 from sidecar.signaling.server import ServerSnapshot
 
@@ -27,7 +27,8 @@ class Controller:
         ending: What ``shutdown`` wishes for.
         keeper: Carries out ``set-announce``.
         reporter: Makes the answers to ``status``.
-        snapshot: Looks at what is going on.
+        snapshot: Looks at what is going on in this process.
+        others: Asks the others, and doesn't wait for long.
     """
 
     def __init__(
@@ -37,22 +38,24 @@ class Controller:
         keeper: AddressKeeper,
         reporter: StatusReporter,
         snapshot: Callable[[], ServerSnapshot],
+        others: Callable[[], Awaitable[Others]],
     ) -> None:
         self._starter = starter
         self._ending = ending
         self._keeper = keeper
         self._reporter = reporter
         self._snapshot = snapshot
+        self._others = others
 
     async def obey_all(self, lines: asyncio.Queue[bytes]) -> None:
         """Obey what is or will be in a queue, for ever."""
         while True:
-            self.obey(await lines.get())
+            await self.obey(await lines.get())
 
-    def obey(self, line: bytes) -> None:
+    async def obey(self, line: bytes) -> None:
         """Do what a line says, and answer. ``shutdown`` is answered at the very end."""
         try:
-            answer = self._carry_out(decode_command(line))
+            answer = await self._carry_out(decode_command(line))
         except InvalidCommand as error:
             answer = error.answer
         except Exception:
@@ -61,12 +64,13 @@ class Controller:
         if answer is not None:
             self._starter.tell(answer)
 
-    def _carry_out(self, command: commands.AnyCommand) -> Event | None:
+    async def _carry_out(self, command: commands.AnyCommand) -> Event | None:
         match command:
             case commands.Ping():
                 return Pong(id=command.id)
             case commands.Status():
-                return self._reporter.report(self._snapshot(), command.id)
+                others = await self._others()
+                return self._reporter.report(self._snapshot(), command.id, others)
             case commands.SetAnnounce():
                 return self._announce(command)
             case commands.Shutdown():

@@ -84,17 +84,19 @@ class Addresses(Event, frozen=True, kw_only=True):
 
 
 class Process(Struct, frozen=True, rename="camel"):
-    """What the program costs.
+    """What the program costs, all of its processes together.
 
     Attributes:
         cpu_seconds: Used since the start, by all threads.
         cpu_percent: Of one core, since the ``status`` before this one.
         memory_bytes: Resident; None where the system won't tell.
+        processes: How many there are.
     """
 
     cpu_seconds: float
     cpu_percent: float
     memory_bytes: int | None
+    processes: int
 
 
 class Totals(Struct, frozen=True, rename="camel"):

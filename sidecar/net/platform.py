@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import struct
+import subprocess
 import sys
 from collections.abc import Callable
 from enum import Enum
@@ -77,6 +78,19 @@ def on_stop_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) ->
     ctrl_break = getattr(signal, "SIGBREAK")  # noqa: B009 - absent elsewhere
     for number in (signal.SIGINT, ctrl_break):
         signal.signal(number, lambda *_arguments: loop.call_soon_threadsafe(stop))
+
+
+def ignore_stop_signals() -> None:
+    """Has this process live on when Ctrl-C, or who stops a service, means the whole group."""
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def background_process_flags() -> int:
+    """The creation flags of a child process that nobody is to see: no window on Windows."""
+    return getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
 
 class InputKind(Enum):

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "classroom": {"sfu", "ortc"},
     "signaling": {"classroom", "sfu", "ortc"},
     "lifecycle": {"settings", "signaling", "classroom", "net"},
+    "workers": {"settings", "lifecycle", "signaling", "classroom", "net"},
 }
 """What each layer may import of ours. The modules beside them (cli, app, ...) may import all."""
 
@@ -174,6 +175,9 @@ def test_every_package_has_its_place_in_the_table() -> None:
         ("sidecar.net.udp", "from sidecar.settings import Settings"),
         ("sidecar.signaling.server", "from sidecar.lifecycle.host import Host"),
         ("sidecar.lifecycle.host", "from sidecar.app import run"),
+        ("sidecar.lifecycle.status", "from sidecar.workers.pool import Pool"),
+        ("sidecar.signaling.dialogue", "from sidecar.workers.relay import Relay"),
+        ("sidecar.workers.pool", "from sidecar.app import run"),
         ("sidecar.net.udp", "import sys\nif sys.platform == 'win32': pass"),
         ("sidecar.net.udp", "from os import name"),
         ("sidecar.app", "import platform"),

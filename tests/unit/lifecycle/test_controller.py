@@ -11,7 +11,7 @@ from sidecar.lifecycle.address_keeper import AddressKeeper
 from sidecar.lifecycle.controller import Controller
 from sidecar.lifecycle.ending import Ending
 from sidecar.lifecycle.events import Addresses, Error, Pong, Status, Stopped
-from sidecar.lifecycle.status import StatusReporter
+from sidecar.lifecycle.status import Others, StatusReporter
 from sidecar.signaling.server import ServerSnapshot
 from tests.unit.lifecycle.fakes import FakeNetwork, FakeStarter
 
@@ -26,41 +26,48 @@ class Desk:
         keeper = AddressKeeper(self.network.book, self.network.whereabouts, self.starter)
         self.snapshots = [ServerSnapshot(2, ())]
         self.controller = Controller(
-            self.starter, self.ending, keeper, StatusReporter(0), self.snapshots.pop
+            self.starter, self.ending, keeper, StatusReporter(0), self.snapshots.pop, self._others
         )
 
-    def ask(self, line: str) -> Any:
+    async def ask(self, line: str) -> Any:
         """Say a line and return the answer, if there is one."""
-        self.controller.obey(line.encode())
+        await self.controller.obey(line.encode())
         return self.starter.told.pop() if self.starter.told else None
+
+    async def _others(self) -> Others:
+        return Others(cpu_ns=10**12, processes=2)
 
 
 async def test_ping() -> None:
-    assert Desk().ask('{"command":"ping","id":1}') == Pong(id=1)
+    assert await Desk().ask('{"command":"ping","id":1}') == Pong(id=1)
 
 
 async def test_status() -> None:
-    status = Desk().ask('{"command":"status","id":"s"}')
+    status = await Desk().ask('{"command":"status","id":"s"}')
     assert isinstance(status, Status)
     assert status.id == "s"
     assert status.totals.connections == 2
+    assert status.process.processes == 3
+    assert status.process.cpu_seconds > 1000
 
 
 async def test_set_announce() -> None:
     desk = Desk()
-    answer = desk.ask('{"command":"set-announce","id":2,"addresses":["10.0.0.1"," FE80::1 "]}')
+    answer = await desk.ask(
+        '{"command":"set-announce","id":2,"addresses":["10.0.0.1"," FE80::1 "]}'
+    )
     assert isinstance(answer, Addresses)
     assert answer.id == 2
     assert answer.urls == ["ws://10.0.0.1:3016", "ws://[fe80::1]:3016"]
     assert desk.network.book.addresses(None, 0) == ["10.0.0.1", "fe80::1"]
-    desk.ask('{"command":"set-announce","addresses":[]}')
+    await desk.ask('{"command":"set-announce","addresses":[]}')
     assert desk.network.book.addresses(None, 0) == [FakeNetwork.LAN]
 
 
 @pytest.mark.parametrize("addresses", ['["teacher-pc"]', '["0.0.0.0"]', '["10.0.0.1",""]', "7"])
 async def test_addresses_that_cannot_be_announced_change_nothing(addresses: str) -> None:
     desk = Desk()
-    answer = desk.ask(f'{{"command":"set-announce","id":2,"addresses":{addresses}}}')
+    answer = await desk.ask(f'{{"command":"set-announce","id":2,"addresses":{addresses}}}')
     assert isinstance(answer, Error)
     assert (answer.id, answer.code) == (2, "invalid-command")
     assert desk.network.book.addresses(None, 0) == [FakeNetwork.LAN]
@@ -69,19 +76,19 @@ async def test_addresses_that_cannot_be_announced_change_nothing(addresses: str)
 async def test_shutdown_is_answered_at_the_very_end() -> None:
     desk = Desk()
     with desk.ending:
-        assert desk.ask('{"command":"shutdown","id":3}') is None
+        assert await desk.ask('{"command":"shutdown","id":3}') is None
         assert await desk.ending.wait() == Stopped(reason="shutdown", id=3)
 
 
 @pytest.mark.parametrize("line", ["", "nonsense", "{}", '{"command":"fly"}'])
 async def test_a_line_that_is_no_command_is_answered(line: str) -> None:
-    assert isinstance(Desk().ask(line), Error)
+    assert isinstance(await Desk().ask(line), Error)
 
 
 async def test_a_defect_of_ours_is_not_the_end() -> None:
     desk = Desk()
     desk.snapshots.clear()
-    answer = desk.ask('{"command":"status"}')
+    answer = await desk.ask('{"command":"status"}')
     assert isinstance(answer, Error)
     assert answer.code == "internal"
-    assert desk.ask('{"command":"ping"}') == Pong()
+    assert await desk.ask('{"command":"ping"}') == Pong()

@@ -66,7 +66,7 @@ PEER_JSON = {"roomId": "r", "peerId": "p", "name": "Ann", "isTeacher": False}
                 uptime_ms=5,
                 totals=Totals(connections=3, rooms=1, peers=2, producers=1, consumers=0),
                 rooms=[],
-                process=Process(cpu_seconds=0.5, cpu_percent=2.5, memory_bytes=None),
+                process=Process(cpu_seconds=0.5, cpu_percent=2.5, memory_bytes=None, processes=1),
             ),
             {
                 "event": "status",
@@ -75,7 +75,8 @@ PEER_JSON = {"roomId": "r", "peerId": "p", "name": "Ann", "isTeacher": False}
                 "totals": {"connections": 3, "rooms": 1, "peers": 2, "producers": 1}
                 | {"consumers": 0},
                 "rooms": [],
-                "process": {"cpuSeconds": 0.5, "cpuPercent": 2.5, "memoryBytes": None},
+                "process": {"cpuSeconds": 0.5, "cpuPercent": 2.5, "memoryBytes": None}
+                | {"processes": 1},
             },
         ),
         (

@@ -1,0 +1,97 @@
+"""Rooms spread over processes: what is done about it while there is but one room, and then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sidecar.lifecycle.status import NO_OTHERS, Others
+from sidecar.net.addresses import AddressBook, InterfaceAddress
+from sidecar.settings import PortRange, Settings
+from sidecar.signaling.client import Client
+from sidecar.signaling.elsewhere import Representative
+from sidecar.signaling.registry import Observer, Registry
+
+if TYPE_CHECKING:
+    from sidecar.workers.pool import Pool
+
+
+class Spread:
+    """Brings the workers into play when a second room comes; a single class does without them.
+
+    Implements ``sidecar.signaling.elsewhere.Elsewhere`` and
+    ``sidecar.lifecycle.address_keeper.Book``.
+
+    Args:
+        settings: Of this process and of those to come.
+        teacher_token: Likewise.
+        book: What this process announces.
+        observer: Sees who comes and goes.
+        on_lost: Is called with words for people when a worker has ended unexpectedly.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        teacher_token: str,
+        book: AddressBook,
+        observer: Observer | None,
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._teacher_token = teacher_token
+        self._book = book
+        self._observer = observer
+        self._on_lost = on_lost
+        self._max_workers = _max_workers(settings)
+        self._pool: Pool | None = None
+
+    async def represent(
+        self, client: Client, room_id: str, here: Registry
+    ) -> Representative | None:
+        """See ``Elsewhere``."""
+        if self._pool is None:
+            if not self._max_workers or not here.rooms or here.holds(room_id):
+                return None
+            self._pool = self._make_pool()
+        return await self._pool.represent(client, room_id, here)
+
+    async def others(self) -> Others:
+        """Ask the workers what is going on; waits for half a second at most."""
+        return await self._pool.others() if self._pool is not None else NO_OTHERS
+
+    def announce(self, addresses: Sequence[str]) -> None:
+        """Announce these addresses in all processes from now on."""
+        self._settings = replace(self._settings, announce=tuple(addresses))
+        self._book.announce(addresses)
+        if self._pool is not None:
+            self._pool.announce(addresses)
+
+    def update(self, found: Sequence[InterfaceAddress], now_ns: int) -> None:
+        """Tell all processes which addresses this computer has."""
+        self._book.update(found, now_ns)
+        if self._pool is not None:
+            self._pool.update(found)
+
+    async def close(self) -> None:
+        """End all workers."""
+        if self._pool is not None:
+            await self._pool.close()
+
+    def _make_pool(self) -> Pool:
+        from sidecar.workers.messages import Start
+        from sidecar.workers.pool import Pool
+
+        def make_start() -> Start:
+            return Start(self._settings, self._teacher_token)
+
+        return Pool(self._max_workers, make_start, self._observer, self._on_lost)
+
+
+def _max_workers(settings: Settings) -> int:
+    """How many processes there may be besides this one: each needs a UDP port of its own."""
+    ports = settings.media_ports
+    if ports == PortRange(0, 0):
+        return settings.num_workers - 1
+    return min(settings.num_workers - 1, ports.last - ports.first)

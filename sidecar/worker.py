@@ -1,0 +1,94 @@
+"""A worker as a process: the composition root of a server without a WebSocket of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from functools import partial
+from typing import Final
+
+from sidecar.app import make_media, make_teacher_rule
+from sidecar.classroom.policy import POLICIES
+from sidecar.errors import StartupError
+from sidecar.lifecycle.ending import Ending
+from sidecar.lifecycle.stdio import STDIN, claim_stdout, open_missing_streams
+from sidecar.net.platform import event_loop_factory, ignore_stop_signals
+from sidecar.signaling.registry import Registry
+from sidecar.workers.log_handler import LogHandler
+from sidecar.workers.messages import Failed, Leave, Ready, Start, ToWorker
+from sidecar.workers.parent import Parent
+from sidecar.workers.service import Reporter, Service
+
+logger = logging.getLogger(__name__)
+
+DEADLINE_S: Final = 1.0
+"""From the end of the main process, or its wish, to ours: there is nothing to wait for."""
+
+
+def serve_as_worker() -> int:
+    """Serve the main process at the other end of stdin and stdout, until it is gone.
+
+    Returns:
+        The exit code.
+    """
+    # Ctrl+C reaches all processes of a terminal; the main one sees to it that all end in order.
+    ignore_stop_signals()
+    open_missing_streams()
+    parent = Parent(claim_stdout(), STDIN)
+    logging.getLogger().addHandler(LogHandler(parent.post_dispensable))
+    exit_code = 0
+    loop = event_loop_factory()
+    try:
+        with (
+            Ending(loop, DEADLINE_S) as ending,
+            asyncio.Runner(loop_factory=lambda: loop) as runner,
+        ):
+            runner.run(_serve_until_stopped(parent, ending))
+    except Exception:
+        logger.critical("internal error", exc_info=True)
+        exit_code = 1
+    parent.close()
+    return exit_code
+
+
+async def _serve_until_stopped(parent: Parent, ending: Ending) -> None:
+    heard: asyncio.Queue[ToWorker] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    parent.listen(loop, heard.put_nowait, partial(ending.wish, "host-gone"))
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(_serve(parent, ending, heard))
+        await ending.wait()
+        serving.cancel()
+
+
+async def _serve(parent: Parent, ending: Ending, heard: asyncio.Queue[ToWorker]) -> None:
+    start = await heard.get()
+    if not isinstance(start, Start):
+        raise TypeError(f"the first message is {start}")
+    logging.getLogger().setLevel(start.settings.log_level.upper())
+    try:
+        media_port, worker = make_media(start.settings)
+    except StartupError as error:
+        parent.post(Failed(error.message))
+        ending.wish("shutdown")
+        return
+    settings = start.settings
+    registry = Registry(
+        worker,
+        POLICIES[settings.policy],
+        settings.max_clients_per_room,
+        Reporter(parent.post),
+    )
+    teacher_rule = make_teacher_rule(settings, start.teacher_token)
+    service = Service(parent.post, registry, teacher_rule, media_port.address_book)
+    try:
+        parent.post(Ready(media_port.port))
+        gc.collect()
+        gc.freeze()
+        while not isinstance(message := await heard.get(), Leave):
+            service.obey(message)
+        ending.wish("shutdown")
+    finally:
+        service.close()
+        media_port.close()
