@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 from functools import partial
 from typing import Final
 
@@ -83,7 +84,7 @@ async def _serve(parent: Parent, ending: Ending, heard: asyncio.Queue[ToWorker])
     teacher_rule = make_teacher_rule(settings, start.teacher_token)
     service = Service(parent.post, registry, teacher_rule, media_port.address_book)
     try:
-        parent.post(Ready(media_port.port))
+        parent.post(Ready(os.getpid(), media_port.port))
         gc.collect()
         gc.freeze()
         while not isinstance(message := await heard.get(), Leave):

@@ -113,9 +113,11 @@ class Ready(Message, frozen=True):
     """It serves.
 
     Attributes:
+        pid: Its process id.
         media_port: Its UDP port.
     """
 
+    pid: int
     media_port: int
 
 

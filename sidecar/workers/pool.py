@@ -6,17 +6,18 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from sidecar.lifecycle.status import Others
 from sidecar.net.addresses import InterfaceAddress
 from sidecar.signaling.client import Client
 from sidecar.signaling.registry import Observer, Registry
-from sidecar.workers.child import Launch
+from sidecar.workers.child import Child
 from sidecar.workers.launch import launch
 from sidecar.workers.messages import Announce, Found, Start
 from sidecar.workers.placement import Load, choose
-from sidecar.workers.process import WorkerProcess
+from sidecar.workers.process import MakeChild, WorkerProcess
 from sidecar.workers.relay import Relay
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ STOP_TIMEOUT_S: Final = 0.2
 KILL_TIMEOUT_S: Final = 0.1
 """How long the system may take to end those that don't."""
 
+_LAUNCH: Final[MakeChild] = partial(Child, launch)
+
 
 class Pool:
     """Implements ``sidecar.signaling.elsewhere.Elsewhere``.
@@ -45,7 +48,7 @@ class Pool:
         make_start: What a new worker is told first.
         observer: Sees who comes and goes.
         on_lost: Is called with words for people when a worker has ended that was not to.
-        launch: Starts a process.
+        make_child: Starts a process.
         idle_s: See ``IDLE_S``.
     """
 
@@ -55,14 +58,14 @@ class Pool:
         make_start: Callable[[], Start],
         observer: Observer | None,
         on_lost: Callable[[str], None],
-        launch: Launch = launch,
+        make_child: MakeChild = _LAUNCH,
         idle_s: float = IDLE_S,
     ) -> None:
         self._max_workers = max_workers
         self._make_start = make_start
         self._observer = observer
         self._on_lost = on_lost
-        self._launch = launch
+        self._make_child = make_child
         self._idle_s = idle_s
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
@@ -138,7 +141,7 @@ class Pool:
         self._workers.append(
             WorkerProcess(
                 number,
-                self._launch,
+                self._make_child,
                 self._make_start(),
                 self._observer,
                 self._wait_for_a_room,

@@ -7,7 +7,7 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol, TypeAlias
 
 from sidecar.classroom.peer import Peer
 from sidecar.classroom.snapshot import PeerSnapshot, RoomSnapshot
@@ -15,7 +15,6 @@ from sidecar.signaling.client import Client
 from sidecar.signaling.connection import CloseReason
 from sidecar.signaling.registry import Observer
 from sidecar.workers import messages
-from sidecar.workers.child import Child, Launch
 from sidecar.workers.log_handler import log_of_worker
 from sidecar.workers.messages import Message, Start, ToMain
 from sidecar.workers.placement import Load
@@ -27,12 +26,26 @@ LEAVE_TIMEOUT_S: Final = 2.0
 """How long an idle worker may take to leave."""
 
 
+class Child(Protocol):
+    """The process itself, see ``sidecar.workers.child.Child``."""
+
+    def post(self, message: Message) -> None:
+        """Send a message; never waits."""
+
+    def kill(self) -> None:
+        """End it the hard way."""
+
+
+MakeChild: TypeAlias = Callable[[Callable[[Sequence[ToMain]], None], Callable[[str], None]], Child]
+"""Starts a process: takes who hears what it says, and who hears of its end and the reason."""
+
+
 class WorkerProcess:
     """Starts at once; what it is asked meanwhile waits for it.
 
     Args:
         number: For people, in the log.
-        launch: Starts the process.
+        make_child: Starts the process.
         start: The first message to it.
         observer: Sees who comes and goes.
         on_idle: Is called when its last room has ended.
@@ -48,7 +61,7 @@ class WorkerProcess:
     def __init__(
         self,
         number: int,
-        launch: Launch,
+        make_child: MakeChild,
         start: Start,
         observer: Observer | None,
         on_idle: Callable[[WorkerProcess], None],
@@ -69,7 +82,7 @@ class WorkerProcess:
         self._client_numbers = itertools.count()
         self._questions: dict[int, asyncio.Future[tuple[RoomSnapshot, ...] | None]] = {}
         self._question_numbers = itertools.count()
-        self._child = Child(launch, self._hear, self._end)
+        self._child = make_child(self._hear, self._end)
         self._child.post(start)
 
     @property
@@ -152,8 +165,8 @@ class WorkerProcess:
 
     def _take(self, message: ToMain) -> None:
         match message:
-            case messages.Ready(media_port):
-                logger.info("worker %d is ready: UDP port %d", self.number, media_port)
+            case messages.Ready(pid, port):
+                logger.info("worker %d is process %d, UDP port %d", self.number, pid, port)
                 self._is_ready.set_result(True)
             case messages.Failed(text):
                 logger.warning("worker %d cannot serve: %s", self.number, text)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tests.support.classroom import Classroom
-from tests.support.sfu_process import SfuProcess
+from tests.support.sfu_process import PROJECT_FOLDER, SfuProcess
+from tests.support.sidecar import ANY_PORTS, Sidecar, Start
 
 StartSfu = Callable[..., SfuProcess]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
-
-DEFAULT_ARGUMENTS = ("--host", "127.0.0.1", "--port", "0", "--media-ports", "0")
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
@@ -36,7 +40,7 @@ def start_sfu(tmp_path: Path) -> Iterator[StartSfu]:
     started: list[SfuProcess] = []
 
     def start(*arguments: str) -> SfuProcess:
-        everything = [*DEFAULT_ARGUMENTS, "--log-level", "debug", *arguments]
+        everything = [*ANY_PORTS, "--log-level", "debug", *arguments]
         sfu = SfuProcess(everything, tmp_path / f"sfu-{len(started)}")
         started.append(sfu)
         return sfu
@@ -62,3 +66,44 @@ async def classroom(sfu: SfuProcess) -> AsyncIterator[Classroom]:
     room = Classroom(sfu.url)
     yield room
     await room.leave()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Without settings, and with a home of its own, where logs and states are."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("CLASSROOM_SFU_")}
+    homes = ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "LOCALAPPDATA")
+    return {**kept, **{name: str(tmp_path / "home") for name in homes}}
+
+
+@pytest.fixture
+def start(environment: dict[str, str]) -> Iterator[Start]:
+    """Start the program with pipes; whatever the test does with it, it is gone afterwards."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_(
+        *arguments: str,
+        stdin: int | IO[bytes] = subprocess.PIPE,
+        stdout: int | IO[bytes] = subprocess.PIPE,
+        stderr: int | IO[bytes] = subprocess.DEVNULL,
+        program: tuple[str, ...] = ("-m", "sidecar"),
+    ) -> Sidecar:
+        process = subprocess.Popen(
+            [sys.executable, *program, *(arguments or ANY_PORTS)],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=PROJECT_FOLDER,
+            env=environment,
+        )
+        started.append(process)
+        return Sidecar(process)
+
+    yield start_
+    for process in started:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()

@@ -6,112 +6,23 @@ that of the watchdog: what the watchdog has to end exits with 9 after 1.9 s.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from tests.support.sidecar import ANY_PORTS, Start
 from tests.support.signaling import ProtocolError, SignalingClient
 
-ROOT = Path(__file__).parents[2]
-ANY_PORTS = ("--host", "127.0.0.1", "--port", "0", "--media-ports", "0")
-EXIT_TIMEOUT_S = 10.0
 POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
-
-
-class Sidecar:
-    """The program as its host has it: a process and two or three pipes."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-
-    def hear(self) -> dict[str, Any]:
-        """The next line."""
-        assert self.process.stdout is not None
-        event = json.loads(self.process.stdout.readline())
-        assert isinstance(event, dict)
-        return event
-
-    def hear_all(self) -> list[dict[str, Any]]:
-        """Every line until the end of stdout."""
-        assert self.process.stdout is not None
-        return [json.loads(line) for line in self.process.stdout]
-
-    def say(self, line: str | bytes) -> None:
-        """Send a line."""
-        self.write((line.encode() if isinstance(line, str) else line) + b"\n")
-
-    def write(self, data: bytes) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(data)
-        self.process.stdin.flush()
-
-    def ask(self, line: str) -> dict[str, Any]:
-        """Send a line and return the next one."""
-        self.say(line)
-        return self.hear()
-
-    def vanish(self) -> None:
-        """Close stdin, as the system does when a host dies."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-
-    def exit_code(self) -> int:
-        return self.process.wait(EXIT_TIMEOUT_S)
-
-
-Start = Callable[..., Sidecar]
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """Without settings, and with a home of its own, where logs and states are."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("CLASSROOM_SFU_")}
-    homes = ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "LOCALAPPDATA")
-    return {**kept, **{name: str(tmp_path / "home") for name in homes}}
-
-
-@pytest.fixture
-def start(environment: dict[str, str]) -> Iterator[Start]:
-    """Start the program with pipes; whatever the test does with it, it is gone afterwards."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start_(
-        *arguments: str,
-        stdin: int | IO[bytes] = subprocess.PIPE,
-        stdout: int | IO[bytes] = subprocess.PIPE,
-        stderr: int | IO[bytes] = subprocess.DEVNULL,
-        program: tuple[str, ...] = ("-m", "sidecar"),
-    ) -> Sidecar:
-        process = subprocess.Popen(
-            [sys.executable, *program, *(arguments or ANY_PORTS)],
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            cwd=ROOT,
-            env=environment,
-        )
-        started.append(process)
-        return Sidecar(process)
-
-    yield start_
-    for process in started:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
 
 
 class UnreadPipe(NamedTuple):

@@ -152,6 +152,17 @@ class SignalingClient:
             raise ConnectionError(f"the connection ended before {type_!r} came")
         return found[0]
 
+    async def wait_closed(self) -> int | None:
+        """Wait until the server has closed the connection, and return its close code."""
+        async with asyncio.timeout(DEFAULT_TIMEOUT_S):
+            await self._connection.wait_closed()
+        await self._reader
+        return self._connection.close_code
+
+    def stop_reading(self) -> None:
+        """Read nothing any more, nor answer pings, as if the network were gone."""
+        self._connection.transport.pause_reading()
+
     async def close(self) -> None:
         """Close politely, with a close frame."""
         await self._connection.close()
