@@ -218,3 +218,18 @@ def test_the_documentation_tells_each_options_names_and_default(option: Option) 
 
 def _as_written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_a_worker_is_told_its_settings_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("sidecar.worker")
+    vars(module)["serve_as_worker"] = lambda: 7
+    monkeypatch.setitem(sys.modules, "sidecar.worker", module)
+    monkeypatch.setenv("CLASSROOM_SFU_PORT", "wrong")
+    assert cli.main(["--worker"]) == 7
+    assert cli.main(["--worker", "--port", "0"]) == 2
+
+
+def test_nobody_else_needs_to_know_of_workers(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    assert "--worker" not in capsys.readouterr().out.split()

@@ -7,7 +7,7 @@ from typing import Any
 
 from sidecar.classroom.snapshot import PeerSnapshot, RoomSnapshot
 from sidecar.lifecycle.events import Status, Totals, encode_event
-from sidecar.lifecycle.status import StatusReporter
+from sidecar.lifecycle.status import Others, StatusReporter
 from sidecar.sfu import TransportStats
 from sidecar.sfu.stats import ConsumerStats, ProducerStats
 from sidecar.signaling.server import ServerSnapshot
@@ -85,3 +85,16 @@ def test_the_load_is_that_since_the_status_before() -> None:
 def test_two_in_the_same_instant() -> None:
     reporter = StatusReporter(0, Clock(0), Clock(0))
     assert reporter.report(NOBODY).process.cpu_percent == 0.0
+
+
+def test_other_processes_are_added() -> None:
+    elsewhere = RoomSnapshot("far", (PeerSnapshot("p", "Ben", False, {"send": SENDING}),))
+    others = Others((elsewhere,), 3 * SECOND_NS, 10**12, 2)
+    reporter = StatusReporter(98 * SECOND_NS, Clock(100 * SECOND_NS), Clock(SECOND_NS))
+    status = reporter.report(ServerSnapshot(3, (ROOM,)), "id", others)
+    assert status.totals == Totals(connections=3, rooms=2, peers=3, producers=2, consumers=1)
+    assert [room["id"] for room in rooms_of(status)] == ["my_room", "far"]
+    assert status.process.cpu_seconds == 4.0
+    assert status.process.cpu_percent == 200.0
+    assert status.process.processes == 3
+    assert status.process.memory_bytes is None or status.process.memory_bytes > 10**12

@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import socket
+import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -19,8 +20,10 @@ import pytest
 from sidecar.net import platform, windows
 from sidecar.net.platform import (
     InputKind,
+    background_process_flags,
     configure_media_socket,
     event_loop_factory,
+    ignore_stop_signals,
     input_kind,
     lock_file,
     on_stop_signal,
@@ -359,3 +362,23 @@ def test_runs_are_sent_where_the_kernel_can_cut_them(
     monkeypatch.setattr(platform, "IS_LINUX", is_linux)
     udp_socket = cast(socket.socket, SegmentingSocket(error))
     assert platform.max_segments(udp_socket) == expected
+
+
+def test_a_process_can_be_deaf_to_all_that_stops_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    ignored: list[int] = []
+    monkeypatch.setattr(signal, "SIGBREAK", 21, raising=False)
+
+    def set_handler(number: int, handler: object) -> None:
+        assert handler is signal.SIG_IGN
+        ignored.append(number)
+
+    monkeypatch.setattr(signal, "signal", set_handler)
+    ignore_stop_signals()
+    assert ignored == [signal.SIGINT, signal.SIGTERM, 21]
+
+
+def test_a_process_that_nobody_sees_has_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x08000000, raising=False)
+    assert background_process_flags() == 0x08000000
+    monkeypatch.delattr(subprocess, "CREATE_NO_WINDOW")
+    assert background_process_flags() == 0
