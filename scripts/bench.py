@@ -62,7 +62,7 @@ def run(options: Options) -> tuple[list[Result], list[Failure]]:
     results, failures = [], []
     for scenario in options.scenarios:
         for server in options.servers:
-            print(f"{server.name}: {scenario.students} students ...", file=sys.stderr)
+            print(f"{server.name}: {scenario.all_students} students ...", file=sys.stderr)
             try:
                 result = measure(server, scenario, student_processes=options.student_processes)
             except BenchError as error:

@@ -36,12 +36,15 @@ def measure(server: Server, scenario: Scenario, *, student_processes: int) -> Re
         BenchError: Something did not work, or took too long.
     """
     with server.start(scenario.students + 1) as running, ExitStack() as workers:
-        teacher = workers.enter_context(Worker(Teacher, running.url, scenario))
+        teachers = [
+            workers.enter_context(Worker(Teacher, running.url, scenario, room))
+            for room in range(scenario.rooms)
+        ]
         students = [
             workers.enter_context(Worker(Students, running.url, scenario, numbers, OBSERVERS))
-            for numbers in _shares(scenario.students, student_processes)
+            for numbers in _shares(scenario.all_students, student_processes)
         ]
-        return _Class(scenario, running, teacher, students).run(server.name)
+        return _Class(scenario, running, teachers, students).run(server.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,25 @@ class _Reading:
 
     time_ns: int
     server: CpuTime
-    sent: Sent
+    sent: list[Sent]
     received: list[Received]
     machine_idle_s: float
 
     def total(self, attribute: str) -> int:
         """The sum of an attribute of `Received` over the students' processes."""
         return sum(getattr(part, attribute) for part in self.received)
+
+    def packets_sent(self) -> int:
+        """By all teachers."""
+        return sum(sum(part.packets.values()) for part in self.sent)
+
+    def key_frame_requests(self) -> int:
+        """To all teachers."""
+        return sum(part.key_frame_requests for part in self.sent)
+
+    def teachers_cpu_ns(self) -> int:
+        """Of all teachers."""
+        return sum(part.cpu_ns for part in self.sent)
 
     def latencies_ns(self) -> array[int]:
         """Of all observers."""
@@ -67,21 +82,25 @@ class _Reading:
 
 
 class _Class:
-    """A class that is being measured.
+    """A class, or as many as there are rooms, that is being measured.
 
     Args:
         scenario: What happens in it.
         server: Where.
-        teacher: Worker of the `Teacher`.
+        teachers: A worker of a `Teacher` for each room.
         students: Workers of the `Students`.
     """
 
     def __init__(
-        self, scenario: Scenario, server: RunningServer, teacher: Worker, students: Sequence[Worker]
+        self,
+        scenario: Scenario,
+        server: RunningServer,
+        teachers: Sequence[Worker],
+        students: Sequence[Worker],
     ) -> None:
         self._scenario = scenario
         self._tree = ProcessTree(server.pid)
-        self._teacher = teacher
+        self._teachers = teachers
         self._students = students
 
     def run(self, name: str) -> Result:
@@ -90,14 +109,15 @@ class _Class:
         call_all(self._students, "ready", timeout_s=COMMAND_TIMEOUT_S)
         units = [measure_units(scenario.profile)]
         idle = self._tree.memory()
-        self._teacher.call("teach", timeout_s=COMMAND_TIMEOUT_S)
+        for teacher in self._teachers:
+            teacher.call("teach", timeout_s=COMMAND_TIMEOUT_S)
         join = self._join()
         time.sleep(scenario.warm_up_s)
         begin = self._read()
         time.sleep(scenario.duration_s)
         end = self._read()
         full = self._tree.memory()
-        sent: Sent = self._teacher.call("stop", timeout_s=COMMAND_TIMEOUT_S)
+        sent: list[Sent] = call_all(self._teachers, "stop", timeout_s=COMMAND_TIMEOUT_S)
         deliveries: list[Delivery] = call_all(
             self._students, "settle", sent, timeout_s=COMMAND_TIMEOUT_S
         )
@@ -119,7 +139,7 @@ class _Class:
     def _join(self) -> JoinTimes:
         timeout_s = self._scenario.join_over_s + PICTURE_TIMEOUT_S + COMMAND_TIMEOUT_S
         server_before = self._tree.cpu_time()
-        requests_before = self._sent().key_frame_requests
+        requests_before = sum(part.key_frame_requests for part in self._sent())
         parts: list[Joined] = call_all(self._students, "join", timeout_s=timeout_s)
         after = self._read()
         joinings = [joining for part in parts for joining in part.joinings]
@@ -133,7 +153,7 @@ class _Class:
             latency=Spread.of_ns(after.latencies_ns()),
             server_cpu_s=round(after.server.since(server_before).total_ns / NS_PER_SECOND, 3),
             students_cpu_s=round(sum(part.cpu_ns for part in parts) / NS_PER_SECOND, 3),
-            key_frame_requests=after.sent.key_frame_requests - requests_before,
+            key_frame_requests=after.key_frame_requests() - requests_before,
         )
 
     def _read(self) -> _Reading:
@@ -147,9 +167,8 @@ class _Class:
             machine_idle_s=machine_idle_s(),
         )
 
-    def _sent(self) -> Sent:
-        sent: Sent = self._teacher.call("sent", timeout_s=COMMAND_TIMEOUT_S)
-        return sent
+    def _sent(self) -> list[Sent]:
+        return call_all(self._teachers, "sent", timeout_s=COMMAND_TIMEOUT_S)
 
 
 def _shares(students: int, processes: int) -> list[range]:
@@ -164,7 +183,7 @@ def _cost(begin: _Reading, end: _Reading, units: Units) -> Cost:
     forwarded = _growth(begin, end, "packets")
     server = end.server.since(begin.server)
     us_per_packet = server.total_ns / 1000 / max(1, forwarded)
-    sent = sum(end.sent.packets.values()) - sum(begin.sent.packets.values())
+    sent = end.packets_sent() - begin.packets_sent()
     return Cost(
         forwarded_packets=forwarded,
         packets_per_second=round(forwarded / elapsed_s, 1),
@@ -192,7 +211,9 @@ def _load_generator(begin: _Reading, end: _Reading) -> LoadGenerator:
     processors_ns = elapsed_ns * (os.cpu_count() or 1)
     idle_ns = (end.machine_idle_s - begin.machine_idle_s) * NS_PER_SECOND
     return LoadGenerator(
-        teacher_core_percent=round(100 * (end.sent.cpu_ns - begin.sent.cpu_ns) / elapsed_ns, 1),
+        teacher_core_percent=round(
+            100 * (end.teachers_cpu_ns() - begin.teachers_cpu_ns()) / elapsed_ns, 1
+        ),
         students_core_percent=round(100 * _growth(begin, end, "cpu_ns") / elapsed_ns, 1),
         machine_idle_percent=round(min(100.0, 100 * idle_ns / processors_ns), 1),
     )

@@ -16,6 +16,7 @@ from scripts.benchmark.scenario import Scenario, srtp_profile, srtp_profile_name
 from scripts.benchmark.servers import OWN, RunningServer, Server
 
 MAX_MEASUREMENTS = 60
+MAX_STUDENTS = 500
 
 Value = TypeVar("Value", int, float, str)
 
@@ -41,6 +42,7 @@ def parse_options(argv: Sequence[str]) -> Options:
     sweep = product(given.bitrate, given.burst_ms, given.srtp_profile, given.loss, given.students)
     scenarios = [
         Scenario(
+            rooms=given.rooms,
             students=students,
             bitrate_bps=round(megabits * 1e6),
             burst_ms=burst_ms,
@@ -52,6 +54,9 @@ def parse_options(argv: Sequence[str]) -> Options:
         )
         for megabits, burst_ms, profile, loss, students in sweep
     ]
+    most = max(scenario.all_students for scenario in scenarios)
+    if most > MAX_STUDENTS:
+        raise BenchError(f"that makes {most} students at once; at most {MAX_STUDENTS}")
     servers = _servers(given.server, given.url, given.pid)
     count = len(scenarios) * len(servers)
     if count > MAX_MEASUREMENTS:
@@ -66,8 +71,10 @@ def _parser() -> argparse.ArgumentParser:
         " between commas and measure every combination. See docs/performance.md.",
     )
     add = parser.add_argument
-    add("--students", type=_list(int, 1, 500), default=[1, 10, 49], metavar="LIST",
-        help="who receive (1,10,49)")  # fmt: skip
+    add("--students", type=_list(int, 1, MAX_STUDENTS), default=[1, 10, 49], metavar="LIST",
+        help="of each room, who receive (1,10,49)")  # fmt: skip
+    add("--rooms", type=_number(int, 1, 16), default=1, metavar="N",
+        help="on the same server, each with a teacher and its students (1)")  # fmt: skip
     add("--bitrate", type=_list(float, 0.1, 50.0), default=[5.0], metavar="LIST",
         help="of the teacher's video in Mbit/s (5)")  # fmt: skip
     add("--burst-ms", type=_list(float, 1.0, 100.0), default=[5.0], metavar="LIST",

@@ -19,7 +19,8 @@ class Scenario:
     """How many students, and what reaches them.
 
     Attributes:
-        students: Who all receive the teacher's video and audio.
+        rooms: With a teacher each, all on the same server.
+        students: Of each room, who all receive its teacher's video and audio.
         bitrate_bps: Of the teacher's video, RTP headers included.
         burst_ms: From one burst of the teacher's pacer to the next.
         srtp_profile: The only one that the peers offer, named as in RFC 7714 without its `SRTP_`.
@@ -29,6 +30,7 @@ class Scenario:
         duration_s: Of the measurement.
     """
 
+    rooms: int
     students: int
     bitrate_bps: int
     burst_ms: float
@@ -37,6 +39,11 @@ class Scenario:
     join_over_s: float
     warm_up_s: float
     duration_s: float
+
+    @property
+    def all_students(self) -> int:
+        """Of all rooms together; each has the numbers that follow on those of the one before."""
+        return self.rooms * self.students
 
     @property
     def profile(self) -> SrtpProfile:
@@ -48,6 +55,11 @@ class Scenario:
         """Of the video without RTP headers and the trailer of synthetic packets."""
         overhead = RTP_OVERHEAD_BYTES + TRAILER_BYTES
         return self.bitrate_bps * PAYLOAD_BYTES // (PAYLOAD_BYTES + overhead)
+
+
+def room_id(room: int) -> str:
+    """The id of a room, from 0."""
+    return f"class-{room}"
 
 
 def srtp_profile(name: str) -> SrtpProfile:

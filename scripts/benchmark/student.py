@@ -10,14 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scripts.benchmark.errors import BenchError
-from scripts.benchmark.scenario import Scenario
+from scripts.benchmark.scenario import Scenario, room_id
 from sidecar.rtp.h264 import starts_key_frame
 from sidecar.rtp.packet import RtpPacket
 from tests.support.received_stream import ReceivedStream
 from tests.support.rtp_sender import TRAILER_BYTES, send_time_ns
 from tests.support.synthetic import PeerOptions, SyntheticStudent
 
-ROOM_ID = "class"
 PICTURE_TIMEOUT_S = 20.0
 # Often enough for libsrtp to follow the roll-over of sequence numbers without seeing each one.
 SPARSE_DECRYPTION = 1000
@@ -44,7 +43,8 @@ class MeasuredStudent:
     """Joins, watches, and keeps the books.
 
     Args:
-        number: Distinguishes them; also the seed of what they lose.
+        number: Distinguishes them and says in which room they are; also the seed of what they
+            lose.
         scenario: How they behave.
         observes: Decrypts every packet, to measure how long it was on its way.
 
@@ -56,6 +56,7 @@ class MeasuredStudent:
 
     def __init__(self, number: int, scenario: Scenario, *, observes: bool) -> None:
         self.number = number
+        self.room = number // scenario.students
         self.latencies_ns = array("q")
         self.decrypted_packets = 0
         self.decrypted_bytes = 0
@@ -82,7 +83,9 @@ class MeasuredStudent:
         """
         started_ns = time.monotonic_ns()
         options = PeerOptions(srtp_profiles=(self._scenario.profile,), arrival_times=self._observes)
-        student = await SyntheticStudent.join(url, ROOM_ID, f"student-{self.number}", options)
+        student = await SyntheticStudent.join(
+            url, room_id(self.room), f"student-{self.number}", options
+        )
         self._student = student
         receiving = await student.open_receiving()
         receiving.on_content = self._on_content

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scripts.benchmark.scenario import Scenario
@@ -59,15 +60,16 @@ class Students:
     Args:
         url: Of the server.
         scenario: How they behave.
-        numbers: Of these students among all of the class.
-        observers: How many of the class observe latency: those with the lowest numbers.
+        numbers: Of these students among those of all rooms.
+        observers: How many of each room observe latency: those with the lowest numbers.
     """
 
     def __init__(self, url: str, scenario: Scenario, numbers: range, observers: int) -> None:
         self._url = url
         self._scenario = scenario
         self._students = [
-            MeasuredStudent(number, scenario, observes=number < observers) for number in numbers
+            MeasuredStudent(number, scenario, observes=number % scenario.students < observers)
+            for number in numbers
         ]
 
     async def ready(self) -> None:
@@ -80,7 +82,9 @@ class Students:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._join(student, student.number * pace_s))
+                    group.create_task(
+                        self._join(student, student.number % self._scenario.students * pace_s)
+                    )
                     for student in self._students
                 ]
         except ExceptionGroup as failures:
@@ -109,8 +113,8 @@ class Students:
             latencies_ns=latencies,
         )
 
-    async def settle(self, sent: Sent) -> Delivery:
-        """Wait until all that the teacher has sent is here, or nothing more comes."""
+    async def settle(self, sent: Sequence[Sent]) -> Delivery:
+        """Wait until all that the teachers have sent, room by room, is here, or no more comes."""
         delivery = self._delivery(sent)
         for _ in range(round(SETTLE_TIMEOUT_S / SETTLE_INTERVAL_S)):
             if delivery.received >= delivery.expected:
@@ -127,12 +131,12 @@ class Students:
         await asyncio.sleep(after_s)
         return await student.attend(self._url)
 
-    def _delivery(self, sent: Sent) -> Delivery:
+    def _delivery(self, sent: Sequence[Sent]) -> Delivery:
         expected = received = 0
         for student in self._students:
             for kind in KINDS:
                 for stream in student.student.incoming.streams[kind]:
                     first = stream.segments[0].content if stream.segments else 0
-                    expected += sent.packets[kind] - first
+                    expected += sent[student.room].packets[kind] - first
                     received += stream.packets
         return Delivery(expected, received)

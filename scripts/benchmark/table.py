@@ -10,6 +10,7 @@ MIB = 1 << 20
 
 COLUMNS: Sequence[tuple[str, Callable[[Result], str]]] = (
     ("server", lambda r: r.server),
+    ("rooms", lambda r: str(r.scenario.rooms)),
     ("students", lambda r: str(r.scenario.students)),
     ("Mbit/s", lambda r: f"{r.scenario.bitrate_bps / 1e6:g}"),
     ("burst ms", lambda r: f"{r.scenario.burst_ms:g}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scripts.benchmark.scenario import Scenario
+from scripts.benchmark.scenario import Scenario, room_id
 from scripts.benchmark.workers import cpu_ns
 from tests.support.classroom import Classroom
 from tests.support.media_sources import H264Source
@@ -36,10 +36,11 @@ class Teacher:
     Args:
         url: Of the server.
         scenario: What to send.
+        room: Where, from 0.
     """
 
-    def __init__(self, url: str, scenario: Scenario) -> None:
-        self._classroom = Classroom(url)
+    def __init__(self, url: str, scenario: Scenario, room: int) -> None:
+        self._classroom = Classroom(url, room_id(room))
         self._scenario = scenario
         self._teacher: SyntheticTeacher | None = None
 

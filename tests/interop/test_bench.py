@@ -70,6 +70,15 @@ def test_every_server_of_a_run_delivers_everything(tmp_path: Path) -> None:
 
 
 @needs_proc
+def test_rooms_are_classes_of_their_own(tmp_path: Path) -> None:
+    command = "own=" + COMMAND.format(python=sys.executable) + " --num-workers 2"
+    (result,) = bench(tmp_path, "--server", command, "--rooms", "2")
+    assert result["scenario"]["rooms"] == 2
+    assert result["delivered_ratio"] == 1.0
+    assert result["join"]["first_picture"]["count"] == 4
+
+
+@needs_proc
 def test_lost_packets_are_asked_for_and_come_again(tmp_path: Path) -> None:
     (result,) = bench(tmp_path, "--loss", "0.1")
     assert result["nacked_packets"] > 0
@@ -109,6 +118,7 @@ def test_a_class_that_a_server_refuses_is_a_failure_with_its_reason(tmp_path: Pa
         (["--server", "node server.js"], "{port}"),
         (["--url", "ws://127.0.0.1:1"], "--pid"),
         (["--url", "ws://192.0.2.1:1", "--pid", "1"], "stays on this machine"),
+        (["--students", "1,251", "--rooms", "2"], "at most 500"),
         (["--students", "1,2,3,4,5,6,7,8", "--loss", "0,0,0,0,0,0,0,0"], "at most"),
     ],
 )
