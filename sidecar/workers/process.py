@@ -128,12 +128,13 @@ class WorkerProcess:
         """Ask what is going on.
 
         Args:
-            timeout_s: If there is no answer by then, who is there is all that is told.
+            timeout_s: If there is no answer by then, who is there is all that is told; likewise
+                if it is still starting.
         """
+        if not self._is_ready.done() or self._has_ended.is_set():
+            return self._known_rooms()
         number = next(self._question_numbers)
         question = self._questions[number] = self._loop.create_future()
-        if self._has_ended.is_set():
-            question.set_result(None)
         self.post(messages.Ask(number))
         try:
             async with asyncio.timeout(timeout_s):

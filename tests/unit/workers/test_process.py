@@ -123,7 +123,12 @@ async def test_comings_and_goings_are_seen(setting: Setting) -> None:
     assert setting.diary.entries == ["Ann joined room", "Ann left room"]
 
 
+async def test_one_that_is_starting_is_not_waited_for(setting: Setting) -> None:
+    assert await setting.worker.rooms(3600) == ()
+
+
 async def test_what_is_going_on_there(setting: Setting) -> None:
+    setting.child.say(messages.Ready(4711, 40001))
     asked = asyncio.create_task(setting.worker.rooms(3600))
     await settle()
     assert setting.child.posted[1:] == [messages.Ask(0)]
@@ -134,7 +139,7 @@ async def test_what_is_going_on_there(setting: Setting) -> None:
 
 
 async def test_of_one_that_does_not_answer_it_is_known_who_is_there(setting: Setting) -> None:
-    setting.child.say(messages.PeerJoined("room", "p", "Ann", True))
+    setting.child.say(messages.Ready(4711, 40001), messages.PeerJoined("room", "p", "Ann", True))
     (room,) = await setting.worker.rooms(0)
     (peer,) = room.peers
     assert (room.id, peer.id, peer.name, peer.is_teacher) == ("room", "p", "Ann", True)
@@ -144,12 +149,13 @@ async def test_of_one_that_does_not_answer_it_is_known_who_is_there(setting: Set
 
 
 async def test_when_it_dies_everybody_is_told(setting: Setting) -> None:
+    setting.child.say(messages.Ready(4711, 40001))
     client = FakeClient()
     relay = setting.worker.represent(client, "room")
     handled = asyncio.create_task(relay.handle("{}"))
     asked = asyncio.create_task(setting.worker.rooms(3600))
     await settle()
-    setting.child.say(messages.Ready(4711, 40001), messages.PeerJoined("room", "p", "Ann", False))
+    setting.child.say(messages.PeerJoined("room", "p", "Ann", False))
     setting.child.die()
     assert setting.ended == [(True, "exit code -9")]
     assert client.stopped == [ROOM_LOST]
