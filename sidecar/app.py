@@ -1,20 +1,23 @@
-"""The composition root: builds the program out of its layers and runs it."""
+"""The composition root: builds the program out of its layers and runs it.
+
+A host waits for `ready`, so what is needed to serve, but not to open the ports, is imported
+afterwards: whoever connects in that moment is kept waiting by the system.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import os
-import random
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sidecar import STARTED_NS, __version__
-from sidecar.classroom.policy import POLICIES
 from sidecar.lifecycle.address_keeper import AddressKeeper
 from sidecar.lifecycle.attendance import Attendance
 from sidecar.lifecycle.controller import Controller
@@ -24,16 +27,13 @@ from sidecar.lifecycle.port_holder import holding
 from sidecar.lifecycle.starter import Starter
 from sidecar.lifecycle.status import StatusReporter
 from sidecar.lifecycle.whereabouts import Whereabouts
-from sidecar.net.addresses import is_own_address
-from sidecar.net.media_port import MediaPort
 from sidecar.net.platform import event_loop_factory, on_stop_signal
-from sidecar.ports import listen, open_media_port
+from sidecar.ports import open_ports
 from sidecar.settings import Settings
-from sidecar.sfu import Worker
-from sidecar.signaling.limits import Limits
-from sidecar.signaling.registry import Observer
-from sidecar.signaling.server import SignalingServer
-from sidecar.signaling.teacher_rule import TeacherRule
+
+if TYPE_CHECKING:
+    from sidecar.server import Server
+    from sidecar.signaling.registry import Observer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,12 @@ class RunningServer:
     Attributes:
         ready: Where it can be reached.
         whereabouts: The same, whenever one asks.
-        worker: Its media.
-        media_port: Its UDP port.
-        signaling: Its WebSocket server and rooms.
+        server: Its parts.
     """
 
     ready: Ready
     whereabouts: Whereabouts
-    worker: Worker
-    media_port: MediaPort
-    signaling: SignalingServer
+    server: Server
 
 
 def run(settings: Settings, starter: Starter) -> None:
@@ -68,36 +64,31 @@ def run(settings: Settings, starter: Starter) -> None:
 
 @asynccontextmanager
 async def running_server(
-    settings: Settings, observer: Observer | None = None
+    settings: Settings,
+    observer: Observer | None = None,
+    on_ready: Callable[[Ready], None] = lambda _ready: None,
 ) -> AsyncIterator[RunningServer]:
     """Runs a server in the current event loop for as long as the context lasts.
 
     Args:
         settings: How.
         observer: Sees who comes and goes.
+        on_ready: Is told where it can be reached, as soon as it can.
 
     Raises:
         StartupError: It cannot start.
     """
-    media_port = open_media_port(settings)
-    try:
-        worker = Worker(
-            media_port,
-            random.SystemRandom(),
-            max_incoming_bitrate_bps=settings.max_incoming_bitrate,
-        )
-        media_port.start(worker)
-        teacher_rule = TeacherRule(settings.teacher_from, secrets.token_urlsafe(16), is_own_address)
-        signaling = _make_signaling(settings, worker, teacher_rule, observer)
-        port = await listen(signaling, settings)
-        try:
-            whereabouts = Whereabouts(settings.host, port, media_port)
-            ready = _ready(settings, port, whereabouts, teacher_rule.token)
-            yield RunningServer(ready, whereabouts, worker, media_port, signaling)
-        finally:
-            await signaling.close()
-    finally:
-        media_port.close()
+    teacher_token = secrets.token_urlsafe(16)
+    with closing(await open_ports(settings)) as ports:
+        whereabouts = Whereabouts(settings.host, ports.tcp, ports.udp, ports.address_book)
+        # Nobody else asks for a port that was any free one.
+        with holding(ports.tcp) if settings.port else nullcontext():
+            ready = _ready(settings, ports.tcp, whereabouts, teacher_token)
+            on_ready(ready)
+            from sidecar.server import serving
+
+            async with serving(ports, settings, teacher_token, observer) as server:
+                yield RunningServer(ready, whereabouts, server)
 
 
 async def _serve_until_stopped(settings: Settings, starter: Starter, ending: Ending) -> None:
@@ -105,22 +96,20 @@ async def _serve_until_stopped(settings: Settings, starter: Starter, ending: End
     on_stop_signal(loop, partial(ending.wish, "signal"))
     lines: asyncio.Queue[bytes] = asyncio.Queue()
     starter.listen(loop, lines.put_nowait, partial(ending.wish, "host-gone"))
-    async with running_server(settings, Attendance(starter)) as server:
-        # Nobody else asks for a port that was any free one.
-        with holding(server.ready.port) if settings.port else nullcontext():
-            starter.tell(server.ready)
-            # What exists now lives as long as the process: the collector need not look at it again.
-            gc.collect()
-            gc.freeze()
-            stopped = await _serve(server, starter, ending, lines)
+    async with running_server(settings, Attendance(starter), starter.tell) as running:
+        # What exists now lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        stopped = await _serve(running, starter, ending, lines)
     starter.tell(stopped)
 
 
 async def _serve(
-    server: RunningServer, starter: Starter, ending: Ending, lines: asyncio.Queue[bytes]
+    running: RunningServer, starter: Starter, ending: Ending, lines: asyncio.Queue[bytes]
 ) -> Stopped:
     """Does what the starter asks for, and keeps up with the network, until the end is near."""
-    keeper = AddressKeeper(server.media_port.address_book, server.whereabouts, starter)
+    server = running.server
+    keeper = AddressKeeper(server.media_port.address_book, running.whereabouts, starter)
     reporter = StatusReporter(STARTED_NS)
     controller = Controller(starter, ending, keeper, reporter, server.signaling.snapshot)
     async with asyncio.TaskGroup() as group:
@@ -129,23 +118,6 @@ async def _serve(
         for task in tasks:
             task.cancel()
     return stopped
-
-
-def _make_signaling(
-    settings: Settings, worker: Worker, teacher_rule: TeacherRule, observer: Observer | None
-) -> SignalingServer:
-    limits = Limits(
-        max_messages_per_second=settings.max_messages_per_second,
-        max_invalid_messages=settings.max_invalid_messages,
-    )
-    return SignalingServer(
-        worker,
-        POLICIES[settings.policy],
-        settings.max_clients_per_room,
-        limits,
-        teacher_rule,
-        observer,
-    )
 
 
 def _ready(settings: Settings, port: int, whereabouts: Whereabouts, teacher_token: str) -> Ready:

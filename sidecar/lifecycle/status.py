@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from sidecar.lifecycle.events import CommandId, Process, Status, Totals
 from sidecar.net.platform import resident_memory_bytes
-from sidecar.signaling.server import ServerSnapshot
+
+if TYPE_CHECKING:
+    from sidecar.signaling.server import ServerSnapshot
 
 
 class StatusReporter:
