@@ -1,4 +1,8 @@
-"""The composition root: builds the program out of its layers and runs it."""
+"""The composition root: builds the program out of its layers and runs it.
+
+A host waits for `ready`, so what is needed to serve, but not to open the ports, is imported
+afterwards: whoever connects in that moment is kept waiting by the system.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,15 @@ import asyncio
 import gc
 import logging
 import os
-import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sidecar import STARTED_NS, __version__
-from sidecar.classroom.policy import POLICIES
 from sidecar.lifecycle.address_keeper import AddressKeeper
 from sidecar.lifecycle.attendance import Attendance
 from sidecar.lifecycle.controller import Controller
@@ -25,17 +28,13 @@ from sidecar.lifecycle.port_holder import holding
 from sidecar.lifecycle.starter import Starter
 from sidecar.lifecycle.status import StatusReporter
 from sidecar.lifecycle.whereabouts import Whereabouts
-from sidecar.net.addresses import is_own_address
-from sidecar.net.media_port import MediaPort
 from sidecar.net.platform import event_loop_factory, on_stop_signal
-from sidecar.ports import listen, open_media_port
+from sidecar.ports import open_ports
 from sidecar.settings import Settings
-from sidecar.sfu import Worker
-from sidecar.signaling.limits import Limits
-from sidecar.signaling.registry import Observer
-from sidecar.signaling.server import SignalingServer
-from sidecar.signaling.teacher_rule import TeacherRule
-from sidecar.spread import Spread
+
+if TYPE_CHECKING:
+    from sidecar.server import Server
+    from sidecar.signaling.registry import Observer
 
 logger = logging.getLogger(__name__)
 
@@ -47,18 +46,12 @@ class RunningServer:
     Attributes:
         ready: Where it can be reached.
         whereabouts: The same, whenever one asks.
-        worker: Its media.
-        media_port: Its UDP port.
-        signaling: Its WebSocket server and rooms.
-        spread: Its further processes, if there are any.
+        server: Its parts.
     """
 
     ready: Ready
     whereabouts: Whereabouts
-    worker: Worker
-    media_port: MediaPort
-    signaling: SignalingServer
-    spread: Spread
+    server: Server
 
 
 def run(settings: Settings, starter: Starter) -> None:
@@ -76,6 +69,7 @@ def run(settings: Settings, starter: Starter) -> None:
 async def running_server(
     settings: Settings,
     observer: Observer | None = None,
+    on_ready: Callable[[Ready], None] = lambda _ready: None,
     on_worker_lost: Callable[[str], None] = lambda _message: None,
 ) -> AsyncIterator[RunningServer]:
     """Runs a server in the current event loop for as long as the context lasts.
@@ -83,50 +77,24 @@ async def running_server(
     Args:
         settings: How.
         observer: Sees who comes and goes.
+        on_ready: Is told where it can be reached, as soon as it can.
         on_worker_lost: Is called with words for people when one of the further processes has
             ended unexpectedly.
 
     Raises:
         StartupError: It cannot start.
     """
-    media_port, worker = make_media(settings)
-    try:
-        teacher_rule = make_teacher_rule(settings, secrets.token_urlsafe(16))
-        spread = Spread(
-            settings, teacher_rule.token, media_port.address_book, observer, on_worker_lost
-        )
-        signaling = _make_signaling(settings, worker, teacher_rule, observer, spread)
-        port = await listen(signaling, settings)
-        try:
-            whereabouts = Whereabouts(settings.host, port, media_port)
-            ready = _ready(settings, port, whereabouts, teacher_rule.token)
-            yield RunningServer(ready, whereabouts, worker, media_port, signaling, spread)
-        finally:
-            await signaling.close()
-            await spread.close()
-    finally:
-        media_port.close()
+    teacher_token = secrets.token_urlsafe(16)
+    with closing(await open_ports(settings)) as ports:
+        whereabouts = Whereabouts(settings.host, ports.tcp, ports.udp, ports.address_book)
+        # Nobody else asks for a port that was any free one.
+        with holding(ports.tcp) if settings.port else nullcontext():
+            ready = _ready(settings, ports.tcp, whereabouts, teacher_token)
+            on_ready(ready)
+            from sidecar.server import serving
 
-
-def make_media(settings: Settings) -> tuple[MediaPort, Worker]:
-    """Open the UDP port of this process, and begin to receive.
-
-    Raises:
-        StartupError: It can't be had.
-    """
-    media_port = open_media_port(settings)
-    worker = Worker(
-        media_port,
-        random.SystemRandom(),
-        max_incoming_bitrate_bps=settings.max_incoming_bitrate,
-    )
-    media_port.start(worker)
-    return media_port, worker
-
-
-def make_teacher_rule(settings: Settings, token: str) -> TeacherRule:
-    """Who is believed to be a teacher, in all processes alike."""
-    return TeacherRule(settings.teacher_from, token, is_own_address)
+            async with serving(ports, settings, teacher_token, observer, on_worker_lost) as server:
+                yield RunningServer(ready, whereabouts, server)
 
 
 async def _serve_until_stopped(settings: Settings, starter: Starter, ending: Ending) -> None:
@@ -139,22 +107,22 @@ async def _serve_until_stopped(settings: Settings, starter: Starter, ending: End
         logger.error(message)
         starter.tell(Warning(code="worker-lost", message=message))
 
-    async with running_server(settings, Attendance(starter), on_worker_lost) as server:
-        # Nobody else asks for a port that was any free one.
-        with holding(server.ready.port) if settings.port else nullcontext():
-            starter.tell(server.ready)
-            # What exists now lives as long as the process: the collector need not look at it again.
-            gc.collect()
-            gc.freeze()
-            stopped = await _serve(server, starter, ending, lines)
+    async with running_server(
+        settings, Attendance(starter), starter.tell, on_worker_lost
+    ) as running:
+        # What exists now lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        stopped = await _serve(running, starter, ending, lines)
     starter.tell(stopped)
 
 
 async def _serve(
-    server: RunningServer, starter: Starter, ending: Ending, lines: asyncio.Queue[bytes]
+    running: RunningServer, starter: Starter, ending: Ending, lines: asyncio.Queue[bytes]
 ) -> Stopped:
     """Does what the starter asks for, and keeps up with the network, until the end is near."""
-    keeper = AddressKeeper(server.spread, server.whereabouts, starter)
+    server = running.server
+    keeper = AddressKeeper(server.spread, running.whereabouts, starter)
     reporter = StatusReporter(STARTED_NS)
     controller = Controller(
         starter, ending, keeper, reporter, server.signaling.snapshot, server.spread.others
@@ -165,28 +133,6 @@ async def _serve(
         for task in tasks:
             task.cancel()
     return stopped
-
-
-def _make_signaling(
-    settings: Settings,
-    worker: Worker,
-    teacher_rule: TeacherRule,
-    observer: Observer | None,
-    spread: Spread,
-) -> SignalingServer:
-    limits = Limits(
-        max_messages_per_second=settings.max_messages_per_second,
-        max_invalid_messages=settings.max_invalid_messages,
-    )
-    return SignalingServer(
-        worker,
-        POLICIES[settings.policy],
-        settings.max_clients_per_room,
-        limits,
-        teacher_rule,
-        observer,
-        spread,
-    )
 
 
 def _ready(settings: Settings, port: int, whereabouts: Whereabouts, teacher_token: str) -> Ready:

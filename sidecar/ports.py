@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -17,10 +18,9 @@ from sidecar.errors import (
 )
 from sidecar.lifecycle.port_holder import holder_of
 from sidecar.net.addresses import AddressBook, system_addresses
-from sidecar.net.dtls import Certificate
-from sidecar.net.media_port import MediaPort, NoFreePortError, open_media_socket
+from sidecar.net.media_socket import NoFreePortError, open_media_socket
 from sidecar.settings import Settings
-from sidecar.signaling.server import SignalingServer
+from sidecar.signaling.listen import listen
 
 FALLBACK_PORTS: Final = 1000
 """Windows reserves whole blocks of ports for others, some hundreds in a row."""
@@ -30,15 +30,78 @@ _ANOTHER_PORT: Final = (
 )
 
 
-def open_media_port(settings: Settings) -> MediaPort:
-    """Bind the UDP port.
+class Ports:
+    """Both ports, open: who knocks is kept waiting by the system until somebody serves.
+
+    Args:
+        listeners: The sockets of the TCP port, one for each kind of address.
+        media_socket: The UDP port's.
+        address_book: What peers are told.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        media_socket: socket.socket,
+        address_book: AddressBook,
+    ) -> None:
+        self.listeners = listeners
+        self.media_socket = media_socket
+        self.address_book = address_book
+
+    @property
+    def tcp(self) -> int:
+        """The number of the TCP port."""
+        number: int = self.listeners[0].getsockname()[1]
+        return number
+
+    @property
+    def udp(self) -> int:
+        """The number of the UDP port."""
+        number: int = self.media_socket.getsockname()[1]
+        return number
+
+    def close(self) -> None:
+        """Give both back; whoever serves on them must have ended."""
+        for each in (*self.listeners, self.media_socket):
+            each.close()
+
+
+async def open_ports(settings: Settings) -> Ports:
+    """Open the ports.
+
+    Raises:
+        StartupError: One can't be had, or there is no network for it.
+    """
+    media_socket, address_book = open_media(settings)
+    try:
+        return Ports(await _listen(settings), media_socket, address_book)
+    except StartupError:
+        media_socket.close()
+        raise
+
+
+def open_media(settings: Settings) -> tuple[socket.socket, AddressBook]:
+    """Open the UDP port alone, and find out what to tell peers of it.
 
     Raises:
         StartupError: It can't be had, or there is no network for it.
     """
+    media_socket = _open_media_socket(settings)
+    try:
+        bound_to = media_socket.getsockname()[0]
+        address_book = AddressBook(bound_to=bound_to, announced=settings.announce)
+        _require_interface(address_book)
+    except StartupError:
+        media_socket.close()
+        raise
+    return media_socket, address_book
+
+
+def _open_media_socket(settings: Settings) -> socket.socket:
     ports = settings.media_ports
     try:
-        media_socket = open_media_socket(settings.host, ports.first, ports.last)
+        return open_media_socket(settings.host, ports.first, ports.last)
     except NoFreePortError as error:
         raise MediaPortsTakenError(
             f"all UDP ports for media ({ports}) are taken",
@@ -46,33 +109,19 @@ def open_media_port(settings: Settings) -> MediaPort:
         ) from error
     except OSError as error:
         raise _cannot_listen(settings, error) from error
-    address_book = AddressBook(bound_to=media_socket.getsockname()[0], announced=settings.announce)
-    try:
-        _require_interface(address_book)
-    except StartupError:
-        media_socket.close()
-        raise
-    return MediaPort(media_socket, address_book, Certificate())
 
 
-async def listen(signaling: SignalingServer, settings: Settings) -> int:
-    """Have the WebSocket server listen on the TCP port, or on one after it if that is allowed.
-
-    Returns:
-        The port.
-
-    Raises:
-        StartupError: It can't be had.
-    """
+async def _listen(settings: Settings) -> list[socket.socket]:
+    """Listen on the TCP port, or on one after it if that is allowed."""
     ports = _candidates(settings)
     for port in ports[:-1]:
         try:
-            return await signaling.start(settings.host, port)
+            return await listen(settings.host, port)
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise _cannot_listen(settings, error) from error
     try:
-        return await signaling.start(settings.host, ports[-1])
+        return await listen(settings.host, ports[-1])
     except OSError as error:
         raise _no_port(settings, ports, error) from error
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +126,8 @@ def resolve(
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return which of the known words was probably meant."""
+    import difflib  # most runs have no mistakes
+
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), None)
 
 
@@ -149,6 +149,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
 
 
 def _from_file(path: Path) -> dict[str, object]:
+    import tomllib  # most runs have no file
+
     try:
         # Windows' Notepad may put a byte-order mark at the front, which TOML does not know.
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))

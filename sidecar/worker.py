@@ -9,12 +9,13 @@ import os
 from functools import partial
 from typing import Final
 
-from sidecar.app import make_media, make_teacher_rule
 from sidecar.classroom.policy import POLICIES
 from sidecar.errors import StartupError
 from sidecar.lifecycle.ending import Ending
 from sidecar.lifecycle.stdio import STDIN, claim_stdout, open_missing_streams
 from sidecar.net.platform import event_loop_factory, ignore_stop_signals
+from sidecar.ports import open_media
+from sidecar.server import make_teacher_rule, start_media
 from sidecar.signaling.registry import Registry
 from sidecar.workers.log_handler import LogHandler
 from sidecar.workers.messages import Failed, Leave, Ready, Start, ToWorker
@@ -69,12 +70,13 @@ async def _serve(parent: Parent, ending: Ending, heard: asyncio.Queue[ToWorker])
         raise TypeError(f"the first message is {start}")
     logging.getLogger().setLevel(start.settings.log_level.upper())
     try:
-        media_port, worker = make_media(start.settings)
+        media_socket, address_book = open_media(start.settings)
     except StartupError as error:
         parent.post(Failed(error.message))
         ending.wish("shutdown")
         return
     settings = start.settings
+    media_port, worker = start_media(media_socket, address_book, settings)
     registry = Registry(
         worker,
         POLICIES[settings.policy],
@@ -82,7 +84,7 @@ async def _serve(parent: Parent, ending: Ending, heard: asyncio.Queue[ToWorker])
         Reporter(parent.post),
     )
     teacher_rule = make_teacher_rule(settings, start.teacher_token)
-    service = Service(parent.post, registry, teacher_rule, media_port.address_book)
+    service = Service(parent.post, registry, teacher_rule, address_book)
     try:
         parent.post(Ready(os.getpid(), media_port.port))
         gc.collect()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from sidecar.classroom.peer import Peer
+from typing import TYPE_CHECKING
+
 from sidecar.lifecycle.events import PeerJoined, PeerLeft
 from sidecar.lifecycle.starter import Starter
+
+if TYPE_CHECKING:
+    from sidecar.classroom.peer import Peer
 
 
 class Attendance:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from sidecar.lifecycle import commands
 from sidecar.lifecycle.address_keeper import AddressKeeper
@@ -14,7 +15,9 @@ from sidecar.lifecycle.events import Error, Event, Pong
 from sidecar.lifecycle.starter import Starter
 from sidecar.lifecycle.status import Others, StatusReporter
 from sidecar.settings import announced_addresses
-from sidecar.signaling.server import ServerSnapshot
+
+if TYPE_CHECKING:
+    from sidecar.signaling.server import ServerSnapshot
 
 logger = logging.getLogger(__name__)
 

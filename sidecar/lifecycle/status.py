@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from sidecar.classroom.snapshot import RoomSnapshot
 from sidecar.lifecycle.events import CommandId, Process, Status, Totals
 from sidecar.net.platform import resident_memory_bytes
-from sidecar.signaling.server import ServerSnapshot
+
+if TYPE_CHECKING:
+    from sidecar.classroom.snapshot import RoomSnapshot
+    from sidecar.signaling.server import ServerSnapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import UNSET, UnsetType
 
 from sidecar.lifecycle.events import Addresses, CommandId, Media
-from sidecar.net.media_port import MediaPort
+from sidecar.net.addresses import AddressBook
 
 _LOOPBACK_OF: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 """Of the hosts that mean all interfaces: how to reach them from this computer."""
@@ -22,12 +22,14 @@ class Whereabouts:
         host: What the WebSocket server listens on.
         port: Its TCP port.
         media_port: The UDP port.
+        address_book: What is announced for that.
     """
 
-    def __init__(self, host: str, port: int, media_port: MediaPort) -> None:
+    def __init__(self, host: str, port: int, media_port: int, address_book: AddressBook) -> None:
         self._host = host
         self._port = port
         self._media_port = media_port
+        self._address_book = address_book
 
     @property
     def local_url(self) -> str:
@@ -42,15 +44,14 @@ class Whereabouts:
         Args:
             command_id: Of the command that asks.
         """
-        book = self._media_port.address_book
-        media = book.addresses(None, time.monotonic_ns())
+        media = self._address_book.addresses(None, time.monotonic_ns())
         hosts = [self._host]
         if self._host in _LOOPBACK_OF:
             hosts = [each for each in media if not ipaddress.ip_address(each).is_loopback]
         return Addresses(
             id=command_id,
             urls=[_url(host, self._port) for host in hosts],
-            media=Media(self._media_port.port, media),
+            media=Media(self._media_port, media),
         )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sidecar.ortc.parameters import IceCandidate
+if TYPE_CHECKING:
+    from sidecar.ortc.parameters import IceCandidate
 
 REFRESH_INTERVAL_NS: Final = 5_000_000_000
 """A laptop may change its network during a class; asking the system takes about a millisecond."""
@@ -127,6 +128,8 @@ class AddressBook:
                 comes last, though.
             now_ns: The time (monotonic).
         """
+        from sidecar.ortc.parameters import IceCandidate  # not needed to know the addresses
+
         return [
             IceCandidate(
                 foundation=f"udp{index}",

@@ -11,28 +11,20 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL, crypto
 
+from sidecar.net.dtls_records import FINGERPRINT_ALGORITHMS, RECORD_HEADER_BYTES, DtlsRole
 from sidecar.net.errors import DtlsError
 from sidecar.net.srtp import PROFILES, SrtpProfile, SrtpSession
 from sidecar.ortc.parameters import DtlsFingerprint
 
 MTU_BYTES: Final = 1200
 """The largest UDP payload that a handshake sends, safe behind any VPN or tunnel."""
-
-FINGERPRINT_ALGORITHMS: Final = {
-    "sha-1": "sha1",
-    "sha-224": "sha224",
-    "sha-256": "sha256",
-    "sha-384": "sha384",
-    "sha-512": "sha512",
-}
-"""Names of RFC 8122 that a peer may use, and hashlib's."""
 
 OFFERED_ALGORITHMS: Final = ("sha-512", "sha-384", "sha-256")
 """sha-256 comes last: mediasoup-client puts the last one into its session description."""
@@ -51,20 +43,6 @@ CIPHERS: Final = (
 
 EXPORTER_LABEL: Final = b"EXTRACTOR-dtls_srtp"
 """RFC 5764 section 4.2."""
-
-_RECORD_HEADER_BYTES: Final = 13
-_FIRST_RECORD_TYPE: Final = 20
-_LAST_RECORD_TYPE: Final = 63
-
-DtlsRole = Literal["client", "server"]
-
-
-def is_dtls(datagram: bytes) -> bool:
-    """Tells DTLS from STUN, SRTP and SRTCP by the first byte (RFC 7983)."""
-    return (
-        len(datagram) >= _RECORD_HEADER_BYTES
-        and _FIRST_RECORD_TYPE <= datagram[0] <= _LAST_RECORD_TYPE
-    )
 
 
 class Certificate:
@@ -94,6 +72,12 @@ class Certificate:
             DtlsFingerprint(algorithm=algorithm, value=_fingerprint(self._der, algorithm))
             for algorithm in OFFERED_ALGORITHMS
         ]
+
+    def endpoint(
+        self, role: DtlsRole, peer_fingerprints: Sequence[DtlsFingerprint]
+    ) -> DtlsEndpoint:
+        """Starts an association in a role, with whom the fingerprints say."""
+        return DtlsEndpoint(self, role, peer_fingerprints)
 
 
 class DtlsEndpoint:
@@ -234,7 +218,7 @@ def split_into_datagrams(records: bytes) -> list[bytes]:
     start = position = 0
     while position < len(records):
         length = int.from_bytes(records[position + 11 : position + 13], "big")
-        end = position + _RECORD_HEADER_BYTES + length
+        end = position + RECORD_HEADER_BYTES + length
         if end - start > MTU_BYTES and position > start:
             datagrams.append(records[start:position])
             start = position

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sidecar.net.dtls import Certificate, DtlsEndpoint, DtlsRole
+from sidecar.net.dtls_records import DtlsRole
 from sidecar.net.errors import DtlsError
-from sidecar.net.srtp import SrtpSession
 from sidecar.ortc.parameters import DtlsFingerprint
+
+if TYPE_CHECKING:
+    from sidecar.net.dtls import Certificate, DtlsEndpoint
+    from sidecar.net.srtp import SrtpSession
 
 EARLY_RESENDS_NS: Final = (100_000_000, 200_000_000, 300_000_000)
 """After which times an unanswered flight is sent once more, as it is. OpenSSL's own timer starts at
@@ -65,7 +68,7 @@ class Handshake:
         self, certificate: Certificate, role: DtlsRole, fingerprints: Sequence[DtlsFingerprint]
     ) -> None:
         """Begins the handshake in a role, with whom the fingerprints say."""
-        self._endpoint = DtlsEndpoint(certificate, role, fingerprints)
+        self._endpoint = certificate.endpoint(role, fingerprints)
         if role == "client" or self._waiting:
             self._run()
 

@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Protocol
 
-from sidecar.net.dtls import FINGERPRINT_ALGORITHMS, Certificate, DtlsRole, is_dtls
+from sidecar.net.dtls_records import FINGERPRINT_ALGORITHMS, DtlsRole, is_dtls
 from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
 from sidecar.net.handshake import Handshake
 from sidecar.net.ice import Address, IceLite
-from sidecar.net.srtp import PacketSlots, SrtpSession
 from sidecar.ortc.parameters import DtlsParameters, IceCandidate, IceParameters
 from sidecar.rtp.packet import is_rtcp
 from sidecar.sfu import SfuError
 
 if TYPE_CHECKING:
+    from sidecar.net.dtls import Certificate
+    from sidecar.net.srtp import PacketSlots, SrtpSession
     from sidecar.sfu import WebRtcTransport
 
 logger = logging.getLogger(__name__)
@@ -29,8 +30,15 @@ _LAST_RTP_BYTE = 191
 class Port(Protocol):
     """What a link needs of the UDP port that it shares with all others."""
 
-    certificate: Certificate
-    packet_slots: PacketSlots
+    @property
+    def certificate(self) -> Certificate:
+        """Of this process."""
+        ...
+
+    @property
+    def packet_slots(self) -> PacketSlots:
+        """Where links protect what they send."""
+        ...
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Sends a datagram, or drops it."""

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from sidecar.net.addresses import AddressBook
 from sidecar.net.datagrams import DatagramSender
-from sidecar.net.dtls import Certificate
 from sidecar.net.ice import Address, generate_ice_parameters
 from sidecar.net.link import MediaLink
-from sidecar.net.platform import configure_media_socket
-from sidecar.net.srtp import PacketSlots
 from sidecar.net.stun import is_stun, parse_binding_request
 from sidecar.ortc.parameters import IceParameters
 
 if TYPE_CHECKING:
+    from sidecar.net.dtls import Certificate
+    from sidecar.net.srtp import PacketSlots
     from sidecar.sfu import WebRtcTransport, Worker
 
 logger = logging.getLogger(__name__)
@@ -43,40 +42,6 @@ MIN_TIMER_NS: Final = 1_000_000
 _FAR_FUTURE_NS: Final = 1 << 61
 """The worker's "never" lies beyond."""
 
-_TAKEN_ERRORS: Final = frozenset({errno.EADDRINUSE, errno.EACCES})
-"""Windows answers EACCES for a port that another program holds exclusively."""
-
-
-class NoFreePortError(OSError):
-    """No port of the configured range could be bound."""
-
-
-def open_media_socket(host: str, first_port: int, last_port: int) -> socket.socket:
-    """Binds the media port: the first free one of a range.
-
-    Args:
-        host: The address to bind to; empty for all IPv4 interfaces.
-        first_port: 0 for any free port.
-        last_port: Inclusive.
-
-    Raises:
-        NoFreePortError: All are taken.
-        OSError: The address is not one of this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for port in range(first_port, last_port + 1):
-        media_socket = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            media_socket.bind((host, port))
-        except OSError as error:
-            media_socket.close()
-            if error.errno not in _TAKEN_ERRORS:
-                raise
-            continue
-        configure_media_socket(media_socket)
-        return media_socket
-    raise NoFreePortError(f"no free UDP port between {first_port} and {last_port}")
-
 
 class MediaPort:
     """Receives, sorts by peer, hands on; sends; keeps the worker's time.
@@ -84,17 +49,15 @@ class MediaPort:
     Implements `sidecar.sfu.Network` for the worker and `sidecar.net.link.Port` for the links.
 
     Attributes:
-        certificate: Of this process.
         address_book: What is announced to peers.
         unknown_datagrams: Received from nobody we know.
-        packet_slots: Where links protect what they send.
     """
 
     def __init__(
         self,
         media_socket: socket.socket,
         address_book: AddressBook,
-        certificate: Certificate,
+        make_certificate: Callable[[], Certificate],
         *,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -103,18 +66,19 @@ class MediaPort:
         Args:
             media_socket: As `open_media_socket` makes it.
             address_book: What to announce.
-            certificate: For DTLS.
+            make_certificate: Makes the one for DTLS; called once, in a thread, when the first
+                peer is about to come.
             clock: The time in nanoseconds (monotonic).
         """
-        self.certificate = certificate
         self.address_book = address_book
         self.unknown_datagrams = 0
-        self.packet_slots = PacketSlots(PACKET_SLOTS)
         self._socket = media_socket
         self._sender = DatagramSender(media_socket)
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._executor = ThreadPoolExecutor(HANDSHAKE_THREADS, thread_name_prefix="dtls")
+        self._make_certificate = make_certificate
+        self._certificate: Future[Certificate] | None = None
         self._worker: Worker | None = None
         self._links: dict[MediaLink, None] = {}
         self._link_by_address: dict[Address, MediaLink] = {}
@@ -150,6 +114,11 @@ class MediaPort:
 
     # sidecar.sfu.Network
 
+    def prepare(self) -> None:
+        """Begins to make in a thread what the first link needs: OpenSSL is large."""
+        if self._certificate is None:
+            self._certificate = self._executor.submit(self._make_certificate)
+
     def open_link(self, transport: WebRtcTransport, local_address: str | None) -> MediaLink:
         """Makes the network half of a new transport."""
         candidates = self.address_book.candidates(self.port, local_address, self._clock())
@@ -173,6 +142,20 @@ class MediaPort:
             self._wake_up = self._loop.call_soon(self._on_wake_up)
 
     # sidecar.net.link.Port
+
+    @property
+    def certificate(self) -> Certificate:
+        """Of this process; waited for, if nobody has needed it before."""
+        self.prepare()
+        assert self._certificate is not None
+        return self._certificate.result()
+
+    @cached_property
+    def packet_slots(self) -> PacketSlots:
+        """Where links protect what they send."""
+        from sidecar.net.srtp import PacketSlots  # is there already: somebody has keys
+
+        return PacketSlots(PACKET_SLOTS)
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Sends a datagram; one that the system does not take is lost, as on any network."""

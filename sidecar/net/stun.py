@@ -7,9 +7,15 @@ that and turns every malformed message into a plain "no".
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from aioice import stun
+from sidecar.net.lone_import import import_alone
+
+if TYPE_CHECKING:
+    from aioice import stun
+else:
+    # Its package brings a full ICE agent with a DNS library, which are a quarter of our start-up.
+    stun = import_alone("aioice.stun")
 
 _COOKIE: Final = stun.COOKIE.to_bytes(4, "big")
 _FIRST_OPTIONAL_ATTRIBUTE: Final = 0x8000

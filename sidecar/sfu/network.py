@@ -46,6 +46,9 @@ class Link(Protocol):
 class Network(Protocol):
     """The UDP port and the event loop around a `Worker`."""
 
+    def prepare(self) -> None:
+        """Hears that links will be wanted soon: what takes time may begin."""
+
     def open_link(self, transport: WebRtcTransport, local_address: str | None) -> Link:
         """Makes the network half of a new transport.
 

@@ -57,6 +57,7 @@ class Worker:
 
     def create_router(self) -> Router:
         """Opens a room's media."""
+        self.network.prepare()
         return Router(self._identifiers.unique_id(), self, self._identifiers)
 
     def process(self, now_ns: int) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +18,6 @@ from sidecar.sfu import Worker
 from sidecar.signaling.connection import CLOSE_TIMEOUT_S, GOING_AWAY, WebSocketConnection
 from sidecar.signaling.elsewhere import Elsewhere
 from sidecar.signaling.limits import Limits
-from sidecar.signaling.listen import listen
 from sidecar.signaling.registry import Observer, Registry
 from sidecar.signaling.session import Session
 from sidecar.signaling.teacher_rule import TeacherRule
@@ -66,21 +67,9 @@ class SignalingServer:
         self._servers: list[Server] = []
         self._sessions: set[Session] = set()
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen; called once.
-
-        Args:
-            host: An address or a name of this machine; "" is all interfaces.
-            port: 0 is any free one.
-
-        Returns:
-            The port.
-
-        Raises:
-            OSError: The host is unknown or not this machine, or the port can't be had.
-        """
-        sockets = await listen(host, port)
-        for each in sockets:
+    async def start(self, listeners: Iterable[socket.socket]) -> None:
+        """Serve on sockets that listen; called once. They are closed with the server."""
+        for each in listeners:
             server = await serve(
                 self._serve,
                 sock=each,
@@ -94,8 +83,6 @@ class SignalingServer:
                 server_header=None,
             )
             self._servers.append(server)
-        chosen_port: int = sockets[0].getsockname()[1]
-        return chosen_port
 
     async def close(self) -> None:
         """Stop listening and end every session with 1001 (going away), also its media."""

@@ -17,14 +17,14 @@ from sidecar.net.dtls import (
     MTU_BYTES,
     Certificate,
     DtlsEndpoint,
-    DtlsRole,
-    is_dtls,
     split_into_datagrams,
 )
+from sidecar.net.dtls_records import DtlsRole, is_dtls
 from sidecar.net.errors import DtlsError, SrtpError
 from sidecar.net.ice import IceLite
 from sidecar.net.link import MediaLink
-from sidecar.net.media_port import MediaPort, open_media_socket
+from sidecar.net.media_port import MediaPort
+from sidecar.net.media_socket import open_media_socket
 from sidecar.net.srtp import PROFILES, SrtpProfile, SrtpSession
 from sidecar.net.stun import is_stun, parse_binding_request
 from sidecar.ortc.parameters import DtlsParameters
@@ -244,7 +244,7 @@ async def send_to_port(datagrams: list[bytes]) -> list[dict[str, Any]]:
     port = MediaPort(
         open_media_socket("127.0.0.1", 0, 0),
         AddressBook(bound_to="127.0.0.1", announced=()),
-        CERTIFICATE,
+        lambda: CERTIFICATE,
     )
     port.start(FakeWorker().as_worker())
     link = port.open_link(FakeTransport().as_transport(), None)

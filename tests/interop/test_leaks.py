@@ -68,10 +68,10 @@ async def test_every_object_of_a_class_is_gone_when_it_is_over(server: RunningSe
 async def expect_empty(server: RunningServer, tasks_before: int) -> None:
     """Nobody is there any more, on the wire or in a room."""
     await eventually(
-        lambda: not server.worker.transports and len(asyncio.all_tasks()) == tasks_before,
-        lambda: f"{len(server.worker.transports)} transports, tasks {asyncio.all_tasks()}",
+        lambda: not server.server.worker.transports and len(asyncio.all_tasks()) == tasks_before,
+        lambda: f"{len(server.server.worker.transports)} transports, tasks {asyncio.all_tasks()}",
     )
-    assert server.signaling.snapshot() == ServerSnapshot(connections=0, rooms=())
+    assert server.server.signaling.snapshot() == ServerSnapshot(connections=0, rooms=())
 
 
 async def test_memory_stops_growing_after_the_first_classes(

@@ -76,6 +76,9 @@ class Lesson:
 
     # sidecar.sfu.Network
 
+    def prepare(self) -> None:
+        pass
+
     def open_link(self, transport: WebRtcTransport, local_address: str | None) -> SimulatedLink:
         link = self._links[transport.id] = SimulatedLink(self)
         return link

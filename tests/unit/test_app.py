@@ -18,6 +18,7 @@ from sidecar.app import run, running_server
 from sidecar.errors import StartupError
 from sidecar.lifecycle.events import Event, Ready, Stopped
 from sidecar.net.addresses import AddressBook
+from sidecar.ports import Ports
 from sidecar.settings import PortRange, Settings
 from tests.support.signaling import ProtocolError, SignalingClient
 from tests.unit.lifecycle.fakes import FakeStarter
@@ -60,7 +61,7 @@ async def test_what_is_ready_is_told() -> None:
         assert ready.port > 0
         assert ready.urls == [f"ws://{LOOPBACK}:{ready.port}"]
         assert ready.local_url == f"ws://{LOOPBACK}:{ready.port}"
-        assert ready.media.port == server.media_port.port > 0
+        assert ready.media.port == server.server.media_port.port > 0
         assert ready.media.addresses == [LOOPBACK]
         assert ready.startup_ms >= 0
         assert (ready.version, ready.pid) == (__version__, os.getpid())
@@ -110,7 +111,7 @@ def _has_ipv6_loopback() -> bool:
 
 async def test_the_settings_reach_the_worker() -> None:
     async with running_server(make_settings(max_incoming_bitrate=1_234_567)) as server:
-        assert server.worker.max_incoming_bitrate_bps == 1_234_567
+        assert server.server.worker.max_incoming_bitrate_bps == 1_234_567
 
 
 async def test_a_teacher_from_elsewhere_needs_the_token_of_ready() -> None:
@@ -202,14 +203,11 @@ def test_word_of_who_holds_a_port_is_left_for_those_who_ask_for_it(
 ) -> None:
     held: list[int] = []
 
-    async def listen(_signaling: object, _settings: Settings) -> int:
-        return 4711
-
     def hold(port: int) -> AbstractContextManager[None]:
         held.append(port)
         return nullcontext()
 
-    monkeypatch.setattr(app, "listen", listen)
+    monkeypatch.setattr(Ports, "tcp", 4711)
     monkeypatch.setattr(app, "holding", hold)
     starter.is_gone = True
     run(make_settings(port=port), starter)

@@ -61,6 +61,9 @@ OWN_RANDOMNESS = {"os.urandom", "os.getrandom"}
 NEVER = {"aiortc", "av"}
 """Too heavy for the process that forwards; tests may use them."""
 
+WITH_THE_FIRST_PEER = {"cryptography", "OpenSSL", "pylibsrtp"}
+"""Too large for a program that only waits."""
+
 PLATFORM_MODULE = "sidecar.net.platform"
 
 
@@ -209,20 +212,39 @@ def test_what_is_allowed_passes(module: str, source: str) -> None:
     assert faults(source, module) == []
 
 
-def test_the_running_program_never_loads_a_media_library() -> None:
+def loaded_after_importing(*names: str) -> set[str]:
+    """Return what a new interpreter has loaded once it has imported modules."""
     program = (
         "import importlib, sys\n"
         "for name in sys.argv[1:]:\n"
         "    importlib.import_module(name)\n"
-        f"print(sorted(set(sys.modules) & {NEVER!r}))"
+        "print(*sys.modules)"
     )
-    assert "sidecar.app" in MODULES
     finished = subprocess.run(
-        [sys.executable, "-c", program, *MODULES],
+        [sys.executable, "-c", program, *names],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert finished.stderr == ""
-    assert finished.stdout.strip() == "[]"
+    return set(finished.stdout.split())
+
+
+def test_the_running_program_never_loads_a_media_library() -> None:
+    assert "sidecar.app" in MODULES
+    loaded = loaded_after_importing(*MODULES)
+    assert "cryptography" in loaded
+    assert not loaded & NEVER
+
+
+def test_what_the_start_does_not_need_comes_later() -> None:
+    loaded = loaded_after_importing("sidecar.cli", "sidecar.process", "sidecar.app")
+    later = {"sidecar.server", "sidecar.sfu", "sidecar.ortc", "sidecar.classroom", "websockets"}
+    assert not loaded & (later | WITH_THE_FIRST_PEER)
+
+
+def test_what_nobody_needs_before_the_first_peer_comes_with_it() -> None:
+    loaded = loaded_after_importing("sidecar.server")
+    assert "sidecar.sfu" in loaded
+    assert not loaded & WITH_THE_FIRST_PEER

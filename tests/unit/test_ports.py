@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from sidecar import ports
-from sidecar.app import running_server
 from sidecar.errors import StartupError
 from sidecar.settings import PortRange, Settings
-from sidecar.signaling.server import SignalingServer
 
 LOOPBACK = "127.0.0.1"
 NOT_HERE = "192.0.2.1"
@@ -44,9 +43,20 @@ def taken_udp_port() -> Iterator[int]:
 
 async def start_in_vain(settings: Settings) -> StartupError:
     with pytest.raises(StartupError) as caught:
-        async with running_server(settings):
-            pytest.fail("it runs")
+        (await ports.open_ports(settings)).close()
     return caught.value
+
+
+def refusing(number: int, tried: list[int], below: int = 1 << 16) -> Callable[..., Any]:
+    """A system that refuses to listen on ports below a number."""
+
+    async def listen(_host: str, port: int) -> list[socket.socket]:
+        tried.append(port)
+        if port < below:
+            raise OSError(number, os.strerror(number))
+        return [socket.create_server((LOOPBACK, 0))]
+
+    return listen
 
 
 async def test_a_taken_tcp_port_is_told(taken_tcp_port: int) -> None:
@@ -83,24 +93,13 @@ async def test_the_fallback_is_the_next_port_that_is_free(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[int] = []
-
-    async def start(_server: SignalingServer, _host: str, port: int) -> int:
-        tried.append(port)
-        if port < 3019:
-            raise OSError(number, "no")
-        return port
-
-    monkeypatch.setattr(SignalingServer, "start", start)
-    async with running_server(make_settings(port=3016, port_fallback=True)) as server:
-        assert (server.ready.requested_port, server.ready.port) == (3016, 3019)
+    monkeypatch.setattr(ports, "listen", refusing(number, tried, below=3019))
+    (await ports.open_ports(make_settings(port=3016, port_fallback=True))).close()
     assert tried == [3016, 3017, 3018, 3019]
 
 
 async def test_a_fallback_finds_only_ports_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def start(_server: SignalingServer, _host: str, port: int) -> int:
-        raise OSError(errno.EADDRINUSE, "no")
-
-    monkeypatch.setattr(SignalingServer, "start", start)
+    monkeypatch.setattr(ports, "listen", refusing(errno.EADDRINUSE, []))
     error = await start_in_vain(make_settings(port=65534, port_fallback=True))
     assert error.message == "TCP ports 65534 to 65535 are all taken"
     assert error.code == "port-taken"
@@ -110,12 +109,7 @@ async def test_a_fallback_is_only_for_ports_that_are_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tried: list[int] = []
-
-    async def start(_server: SignalingServer, _host: str, port: int) -> int:
-        tried.append(port)
-        raise OSError(errno.ENOBUFS, "No buffer space available")
-
-    monkeypatch.setattr(SignalingServer, "start", start)
+    monkeypatch.setattr(ports, "listen", refusing(errno.ENOBUFS, tried))
     error = await start_in_vain(make_settings(port=3016, port_fallback=True))
     assert error.code == "cannot-listen"
     assert tried == [3016]
@@ -124,10 +118,7 @@ async def test_a_fallback_is_only_for_ports_that_are_taken(
 async def test_a_port_for_which_rights_are_missing_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def start(_server: SignalingServer, _host: str, _port: int) -> int:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(SignalingServer, "start", start)
+    monkeypatch.setattr(ports, "listen", refusing(errno.EACCES, []))
     error = await start_in_vain(make_settings(port=80))
     assert error.message == "TCP port 80 may not be used here"
     assert "1023" in error.hint
@@ -142,10 +133,7 @@ async def test_an_address_of_another_machine_is_told() -> None:
 async def test_any_other_error_of_the_system_is_told_in_its_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def start(_server: SignalingServer, _host: str, _port: int) -> int:
-        raise OSError(errno.ENOBUFS, "No buffer space available")
-
-    monkeypatch.setattr(SignalingServer, "start", start)
+    monkeypatch.setattr(ports, "listen", refusing(errno.ENOBUFS, []))
     error = await start_in_vain(make_settings())
     assert error.message == f"cannot listen on {LOOPBACK}: No buffer space available"
 

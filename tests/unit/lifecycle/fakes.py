@@ -55,15 +55,6 @@ class FakeStarter:
         self._on_gone()
 
 
-class FakeMediaPort:
-    """What ``Whereabouts`` needs of a media port."""
-
-    port = 40000
-
-    def __init__(self, address_book: AddressBook) -> None:
-        self.address_book = address_book
-
-
 class FakeNetwork:
     """A server on all interfaces of a machine that has one address."""
 
@@ -74,8 +65,7 @@ class FakeNetwork:
         self.book = AddressBook(
             bound_to="0.0.0.0", announced=announced, list_addresses=lambda: self.found
         )
-        media_port = FakeMediaPort(self.book)
-        self.whereabouts = Whereabouts("", 3016, media_port)  # type: ignore[arg-type]
+        self.whereabouts = Whereabouts("", 3016, 40000, self.book)
 
     @staticmethod
     def addresses(*ips: str) -> list[InterfaceAddress]:

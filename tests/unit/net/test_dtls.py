@@ -16,13 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from OpenSSL import SSL
 
 from sidecar.net.dtls import (
-    FINGERPRINT_ALGORITHMS,
     MTU_BYTES,
     Certificate,
     DtlsEndpoint,
-    is_dtls,
     split_into_datagrams,
 )
+from sidecar.net.dtls_records import FINGERPRINT_ALGORITHMS, is_dtls
 from sidecar.net.errors import DtlsError
 from sidecar.net.srtp import SrtpSession
 from sidecar.ortc.parameters import DtlsFingerprint

@@ -8,7 +8,6 @@ from typing import cast
 
 import pytest
 
-from sidecar.net import handshake as handshake_module
 from sidecar.net.dtls import Certificate, DtlsEndpoint
 from sidecar.net.errors import DtlsError
 from sidecar.net.handshake import MAX_WAITING_DATAGRAMS, Handshake
@@ -109,7 +108,7 @@ class ScriptedEndpoint:
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> ScriptedEndpoint:
     """What the next handshake's `start` will make."""
     scripted = ScriptedEndpoint()
-    monkeypatch.setattr(handshake_module, "DtlsEndpoint", lambda *_arguments: scripted)
+    monkeypatch.setattr(Certificate, "endpoint", lambda *_arguments: scripted)
     return scripted
 
 

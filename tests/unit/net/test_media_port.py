@@ -8,22 +8,18 @@ import gc
 import socket
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing
 from typing import Any, cast
 
 import pytest
 
 from sidecar.net import media_port as media_port_module
 from sidecar.net.addresses import AddressBook
-from sidecar.net.dtls import Certificate, DtlsEndpoint, is_dtls
+from sidecar.net.dtls import Certificate, DtlsEndpoint
+from sidecar.net.dtls_records import is_dtls
 from sidecar.net.ice import MAX_VALID_ADDRESSES, Address
 from sidecar.net.link import MediaLink
-from sidecar.net.media_port import (
-    MAX_DATAGRAMS_PER_WAKE_UP,
-    MediaPort,
-    NoFreePortError,
-    open_media_socket,
-)
+from sidecar.net.media_port import MAX_DATAGRAMS_PER_WAKE_UP, MediaPort
+from sidecar.net.media_socket import open_media_socket
 from sidecar.ortc.parameters import DtlsParameters, IceParameters
 from tests.unit.net.support import (
     BINDING_ERROR,
@@ -85,13 +81,18 @@ class Server:
         self.socket = FaultySocket(open_media_socket(LOOPBACK, 0, 0))
         self.worker = FakeWorker()
         self.clock = FakeClock()
+        self.certificates_made = 0
         self.port = MediaPort(
             cast(socket.socket, self.socket),
             AddressBook(bound_to=LOOPBACK, announced=()),
-            CERTIFICATE,
+            self.make_certificate,
             clock=self.clock,
         )
         self.port.start(self.worker.as_worker())
+
+    def make_certificate(self) -> Certificate:
+        self.certificates_made += 1
+        return CERTIFICATE
 
     def open_link(self) -> tuple[MediaLink, FakeTransport]:
         transport = FakeTransport()
@@ -547,31 +548,16 @@ async def test_close_frees_the_port_and_stops_the_timers(monkeypatch: pytest.Mon
     open_media_socket(LOOPBACK, number, number).close()
 
 
-def test_the_first_free_port_of_the_range_is_taken() -> None:
-    with closing(open_media_socket(LOOPBACK, 0, 0)) as taken:
-        number = taken.getsockname()[1]
-        with closing(open_media_socket(LOOPBACK, number, number + 20)) as other:
-            assert number < other.getsockname()[1] <= number + 20
-            assert not other.getblocking()
+async def test_the_certificate_is_made_when_the_first_peer_is_about_to_come(server: Server) -> None:
+    assert server.certificates_made == 0
+    server.port.prepare()
+    link, _ = server.open_link()
+    assert link.dtls_parameters.fingerprints == tuple(CERTIFICATE.fingerprints)
+    server.port.prepare()
+    server.open_link()
+    assert server.certificates_made == 1
 
 
-def test_a_range_without_a_free_port_is_an_error() -> None:
-    with closing(open_media_socket(LOOPBACK, 0, 0)) as taken:
-        number = taken.getsockname()[1]
-        with pytest.raises(NoFreePortError, match=str(number)):
-            open_media_socket(LOOPBACK, number, number)
-
-
-def test_a_port_that_windows_says_is_forbidden_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    def bind(_self: socket.socket, _address: Address) -> None:
-        raise PermissionError(errno.EACCES, "WSAEACCES")
-
-    monkeypatch.setattr(socket.socket, "bind", bind)
-    with pytest.raises(NoFreePortError):
-        open_media_socket(LOOPBACK, 40000, 40001)
-
-
-def test_an_address_of_another_machine_is_another_error() -> None:
-    with pytest.raises(OSError) as caught:
-        open_media_socket("192.0.2.1", 40000, 45000)
-    assert not isinstance(caught.value, NoFreePortError)
+async def test_a_link_gets_its_certificate_without_preparation(server: Server) -> None:
+    link, _ = server.open_link()
+    assert link.dtls_parameters.fingerprints == tuple(CERTIFICATE.fingerprints)

@@ -78,6 +78,9 @@ class FakeNetwork:
         self.links: dict[str, FakeLink] = {}
         self.wakes = 0
 
+    def prepare(self) -> None:
+        pass
+
     def open_link(self, transport: WebRtcTransport, local_address: str | None) -> FakeLink:
         link = self.links[transport.id] = FakeLink(transport, local_address)
         return link

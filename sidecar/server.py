@@ -1,0 +1,115 @@
+"""A server on open ports: the media, the WebSocket server, and what they are made of.
+
+Importing this brings most of the program.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sidecar.classroom.policy import POLICIES
+from sidecar.net.addresses import AddressBook, is_own_address
+from sidecar.net.media_port import MediaPort
+from sidecar.ports import Ports
+from sidecar.settings import Settings
+from sidecar.sfu import Worker
+from sidecar.signaling.limits import Limits
+from sidecar.signaling.registry import Observer
+from sidecar.signaling.server import SignalingServer
+from sidecar.signaling.teacher_rule import TeacherRule
+from sidecar.spread import Spread
+
+if TYPE_CHECKING:
+    from sidecar.net.dtls import Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that serves.
+
+    Attributes:
+        worker: Its media.
+        media_port: Its UDP port.
+        signaling: Its WebSocket server and rooms.
+        spread: Its further processes, if there are any.
+    """
+
+    worker: Worker
+    media_port: MediaPort
+    signaling: SignalingServer
+    spread: Spread
+
+
+@asynccontextmanager
+async def serving(
+    ports: Ports,
+    settings: Settings,
+    teacher_token: str,
+    observer: Observer | None,
+    on_worker_lost: Callable[[str], None],
+) -> AsyncIterator[Server]:
+    """Serves in the current event loop for as long as the context lasts.
+
+    Args:
+        ports: Are closed at the end.
+        settings: How.
+        teacher_token: Who has it may be the teacher.
+        observer: Sees who comes and goes.
+        on_worker_lost: Is called with words for people when one of the further processes has
+            ended unexpectedly.
+    """
+    media_port, worker = start_media(ports.media_socket, ports.address_book, settings)
+    try:
+        spread = Spread(settings, teacher_token, ports.address_book, observer, on_worker_lost)
+        limits = Limits(
+            max_messages_per_second=settings.max_messages_per_second,
+            max_invalid_messages=settings.max_invalid_messages,
+        )
+        signaling = SignalingServer(
+            worker,
+            POLICIES[settings.policy],
+            settings.max_clients_per_room,
+            limits,
+            make_teacher_rule(settings, teacher_token),
+            observer,
+            spread,
+        )
+        await signaling.start(ports.listeners)
+        try:
+            yield Server(worker, media_port, signaling, spread)
+        finally:
+            await signaling.close()
+            await spread.close()
+    finally:
+        media_port.close()
+
+
+def start_media(
+    media_socket: socket.socket, address_book: AddressBook, settings: Settings
+) -> tuple[MediaPort, Worker]:
+    """Begin to receive media in the current event loop, until the port is closed."""
+    media_port = MediaPort(media_socket, address_book, _make_certificate)
+    worker = Worker(
+        media_port,
+        random.SystemRandom(),
+        max_incoming_bitrate_bps=settings.max_incoming_bitrate,
+    )
+    media_port.start(worker)
+    return media_port, worker
+
+
+def make_teacher_rule(settings: Settings, token: str) -> TeacherRule:
+    """Who is believed to be a teacher, in all processes alike."""
+    return TeacherRule(settings.teacher_from, token, is_own_address)
+
+
+def _make_certificate() -> Certificate:
+    # It brings OpenSSL: ten megabytes that a program in which nobody is has no use for.
+    from sidecar.net.dtls import Certificate
+
+    return Certificate()

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import closing
+
+import pytest
+
+from sidecar.net.ice import Address
+from sidecar.net.media_socket import NoFreePortError, open_media_socket
+
+LOOPBACK = "127.0.0.1"
+
+
+def test_the_first_free_port_of_the_range_is_taken() -> None:
+    with closing(open_media_socket(LOOPBACK, 0, 0)) as taken:
+        number = taken.getsockname()[1]
+        with closing(open_media_socket(LOOPBACK, number, number + 20)) as other:
+            assert number < other.getsockname()[1] <= number + 20
+            assert not other.getblocking()
+
+
+def test_a_range_without_a_free_port_is_an_error() -> None:
+    with closing(open_media_socket(LOOPBACK, 0, 0)) as taken:
+        number = taken.getsockname()[1]
+        with pytest.raises(NoFreePortError, match=str(number)):
+            open_media_socket(LOOPBACK, number, number)
+
+
+def test_a_port_that_windows_says_is_forbidden_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bind(_self: socket.socket, _address: Address) -> None:
+        raise PermissionError(errno.EACCES, "WSAEACCES")
+
+    monkeypatch.setattr(socket.socket, "bind", bind)
+    with pytest.raises(NoFreePortError):
+        open_media_socket(LOOPBACK, 40000, 40001)
+
+
+def test_an_address_of_another_machine_is_another_error() -> None:
+    with pytest.raises(OSError) as caught:
+        open_media_socket("192.0.2.1", 40000, 45000)
+    assert not isinstance(caught.value, NoFreePortError)
