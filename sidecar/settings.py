@@ -9,8 +9,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Policy = Literal["classroom", "open"]
 TeacherFrom = Literal["any", "local", "token"]
@@ -20,8 +21,7 @@ ENVIRONMENT_PREFIX = "CLASSROOM_SFU_"
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
-@dataclass(frozen=True, slots=True)
-class PortRange:
+class PortRange(Struct, frozen=True):
     """UDP ports from ``first`` to ``last``, both included; 0 to 0 means any free port."""
 
     first: int
@@ -31,8 +31,7 @@ class PortRange:
         return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Everything that can be configured; the defaults stand here.
 
     Attributes:
@@ -68,8 +67,7 @@ class Settings:
     max_invalid_messages: int = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """How one setting is written.
 
     Attributes:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tests.support.classroom import Classroom
+from tests.support.programs import FORMS, PROJECT_FOLDER, Program, program
 from tests.support.sfu_process import SfuProcess
+from tests.support.sidecar import Sidecar
 
 StartSfu = Callable[..., SfuProcess]
+StartSidecar = Callable[..., Sidecar]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 DEFAULT_ARGUMENTS = ("--host", "127.0.0.1", "--port", "0", "--media-ports", "0")
@@ -26,8 +32,21 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     return {"loop": asyncio.new_event_loop if in_browser else asyncio.SelectorEventLoop}
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs tests that are marked so with the frozen forms of the program as well."""
+    is_marked = metafunc.definition.get_closest_marker("in_all_forms") is not None
+    if is_marked and "sfu_program" in metafunc.fixturenames:
+        metafunc.parametrize("sfu_program", FORMS, indirect=True)
+
+
 @pytest.fixture
-def start_sfu(tmp_path: Path) -> Iterator[StartSfu]:
+def sfu_program(request: pytest.FixtureRequest) -> Program:
+    """How the SFU is launched: from its source, unless the test is marked ``in_all_forms``."""
+    return program(getattr(request, "param", "source"))
+
+
+@pytest.fixture
+def start_sfu(tmp_path: Path, sfu_program: Program) -> Iterator[StartSfu]:
     """A function that starts an SFU with further command-line arguments.
 
     What it starts is stopped after the test, and has to leave cleanly: exit code 0 and no
@@ -37,7 +56,7 @@ def start_sfu(tmp_path: Path) -> Iterator[StartSfu]:
 
     def start(*arguments: str) -> SfuProcess:
         everything = [*DEFAULT_ARGUMENTS, "--log-level", "debug", *arguments]
-        sfu = SfuProcess(everything, tmp_path / f"sfu-{len(started)}")
+        sfu = SfuProcess(everything, tmp_path / f"sfu-{len(started)}", sfu_program)
         started.append(sfu)
         return sfu
 
@@ -62,3 +81,41 @@ async def classroom(sfu: SfuProcess) -> AsyncIterator[Classroom]:
     room = Classroom(sfu.url)
     yield room
     await room.leave()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Without settings, and with a home of its own, where logs, states and unpacked files are."""
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("CLASSROOM_SFU_")}
+    homes = ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "LOCALAPPDATA", "TMPDIR", "TEMP")
+    return {**kept, **{name: str(home) for name in homes}}
+
+
+@pytest.fixture
+def start_sidecar(environment: dict[str, str], sfu_program: Program) -> Iterator[StartSidecar]:
+    """Start the program with pipes; whatever the test does with it, it is gone afterwards."""
+    started: list[Sidecar] = []
+
+    def start(
+        *arguments: str,
+        stdin: int | IO[bytes] = subprocess.PIPE,
+        stdout: int | IO[bytes] = subprocess.PIPE,
+        stderr: int | IO[bytes] = subprocess.DEVNULL,
+        program: Program = sfu_program,
+    ) -> Sidecar:
+        process = subprocess.Popen(
+            [*program, *(arguments or DEFAULT_ARGUMENTS)],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=PROJECT_FOLDER,
+            env=environment,
+        )
+        started.append(Sidecar(process))
+        return started[-1]
+
+    yield start
+    for sidecar in started:
+        sidecar.kill()

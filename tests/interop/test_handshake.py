@@ -6,112 +6,27 @@ that of the watchdog: what the watchdog has to end exits with 9 after 1.9 s.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from tests.interop.conftest import DEFAULT_ARGUMENTS, StartSidecar
+from tests.support.programs import Program
 from tests.support.signaling import ProtocolError, SignalingClient
 
-ROOT = Path(__file__).parents[2]
-ANY_PORTS = ("--host", "127.0.0.1", "--port", "0", "--media-ports", "0")
-EXIT_TIMEOUT_S = 10.0
+pytestmark = pytest.mark.in_all_forms
+
 POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
-
-
-class Sidecar:
-    """The program as its host has it: a process and two or three pipes."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-
-    def hear(self) -> dict[str, Any]:
-        """The next line."""
-        assert self.process.stdout is not None
-        event = json.loads(self.process.stdout.readline())
-        assert isinstance(event, dict)
-        return event
-
-    def hear_all(self) -> list[dict[str, Any]]:
-        """Every line until the end of stdout."""
-        assert self.process.stdout is not None
-        return [json.loads(line) for line in self.process.stdout]
-
-    def say(self, line: str | bytes) -> None:
-        """Send a line."""
-        self.write((line.encode() if isinstance(line, str) else line) + b"\n")
-
-    def write(self, data: bytes) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(data)
-        self.process.stdin.flush()
-
-    def ask(self, line: str) -> dict[str, Any]:
-        """Send a line and return the next one."""
-        self.say(line)
-        return self.hear()
-
-    def vanish(self) -> None:
-        """Close stdin, as the system does when a host dies."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-
-    def exit_code(self) -> int:
-        return self.process.wait(EXIT_TIMEOUT_S)
-
-
-Start = Callable[..., Sidecar]
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """Without settings, and with a home of its own, where logs and states are."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("CLASSROOM_SFU_")}
-    homes = ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "LOCALAPPDATA")
-    return {**kept, **{name: str(tmp_path / "home") for name in homes}}
-
-
-@pytest.fixture
-def start(environment: dict[str, str]) -> Iterator[Start]:
-    """Start the program with pipes; whatever the test does with it, it is gone afterwards."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start_(
-        *arguments: str,
-        stdin: int | IO[bytes] = subprocess.PIPE,
-        stdout: int | IO[bytes] = subprocess.PIPE,
-        stderr: int | IO[bytes] = subprocess.DEVNULL,
-        program: tuple[str, ...] = ("-m", "sidecar"),
-    ) -> Sidecar:
-        process = subprocess.Popen(
-            [sys.executable, *program, *(arguments or ANY_PORTS)],
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            cwd=ROOT,
-            env=environment,
-        )
-        started.append(process)
-        return Sidecar(process)
-
-    yield start_
-    for process in started:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
 
 
 class UnreadPipe(NamedTuple):
@@ -150,11 +65,10 @@ async def people(url: str, count: int) -> AsyncIterator[list[SignalingClient]]:
         yield clients
 
 
-def test_commands_and_their_answers(start: Start) -> None:
-    sidecar = start()
+def test_commands_and_their_answers(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     ready = sidecar.hear()
     assert ready["event"] == "ready"
-    assert ready["pid"] == sidecar.process.pid
     assert ready["teacherToken"]
     assert sidecar.ask('{"command":"ping","id":1}') == {"event": "pong", "id": 1}
     status = sidecar.ask('{"command":"status","id":"s"}')
@@ -173,8 +87,8 @@ def test_commands_and_their_answers(start: Start) -> None:
     assert sidecar.exit_code() == 0
 
 
-def test_lines_that_are_no_commands_change_nothing(start: Start) -> None:
-    sidecar = start()
+def test_lines_that_are_no_commands_change_nothing(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     sidecar.hear()
     for line in (b"", b"nonsense", b"\xff\xfe", b"[]", b'{"command":"fly"}', b"x" * 200_000):
         sidecar.say(line)
@@ -184,8 +98,8 @@ def test_lines_that_are_no_commands_change_nothing(start: Start) -> None:
     assert sidecar.ask('{"command":"ping"}') == {"event": "pong"}
 
 
-def test_a_command_in_pieces_and_several_at_once(start: Start) -> None:
-    sidecar = start()
+def test_a_command_in_pieces_and_several_at_once(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     sidecar.write(b'{"command":"ping","id":1}\n{"command":"pi')
     assert sidecar.hear()["event"] == "ready"
     assert sidecar.hear()["id"] == 1
@@ -193,8 +107,10 @@ def test_a_command_in_pieces_and_several_at_once(start: Start) -> None:
     assert [sidecar.hear()["id"] for _ in range(2)] == [2, 3]
 
 
-async def test_a_host_sees_who_comes_and_goes_and_what_they_have(start: Start) -> None:
-    sidecar = start()
+async def test_a_host_sees_who_comes_and_goes_and_what_they_have(
+    start_sidecar: StartSidecar,
+) -> None:
+    sidecar = start_sidecar()
     ready = sidecar.hear()
     async with people(ready["localUrl"], 2) as (teacher, student):
         peer = {"roomId": "7b", "peerId": "peer-0", "name": "Zoë", "isTeacher": True}
@@ -211,8 +127,8 @@ async def test_a_host_sees_who_comes_and_goes_and_what_they_have(start: Start) -
         assert (left["event"], left["peerId"]) == ("peer-left", "peer-1")
 
 
-async def test_announced_addresses_are_those_of_new_transports(start: Start) -> None:
-    sidecar = start()
+async def test_announced_addresses_are_those_of_new_transports(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     async with people(sidecar.hear()["localUrl"], 1) as (teacher,):
         sidecar.hear()
         sidecar.ask('{"command":"set-announce","addresses":["192.0.2.7","192.0.2.8"]}')
@@ -220,8 +136,8 @@ async def test_announced_addresses_are_those_of_new_transports(start: Start) -> 
         assert [each["ip"] for each in transport["iceCandidates"]] == ["192.0.2.7", "192.0.2.8"]
 
 
-async def test_a_teacher_needs_the_token_if_that_is_the_rule(start: Start) -> None:
-    sidecar = start(*ANY_PORTS, "--teacher-from", "token")
+async def test_a_teacher_needs_the_token_if_that_is_the_rule(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar(*DEFAULT_ARGUMENTS, "--teacher-from", "token")
     ready = sidecar.hear()
     join = {"roomId": "7b", "peerId": "t", "name": "T", "isTeacher": True}
     async with await SignalingClient.connect(ready["localUrl"]) as client:
@@ -231,8 +147,8 @@ async def test_a_teacher_needs_the_token_if_that_is_the_rule(start: Start) -> No
         await client.request("join", {**join, "token": ready["teacherToken"]})
 
 
-async def test_a_full_class_is_told_before_the_program_leaves(start: Start) -> None:
-    sidecar = start()
+async def test_a_full_class_is_told_before_the_program_leaves(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     async with people(sidecar.hear()["localUrl"], 50) as clients:
         sidecar.say('{"command":"shutdown"}')
         for client in clients:
@@ -244,8 +160,8 @@ async def test_a_full_class_is_told_before_the_program_leaves(start: Start) -> N
     assert names == ["peer-joined"] * 50 + ["peer-left"] * 50 + ["stopped"]
 
 
-async def test_the_host_dies_during_a_full_class(start: Start) -> None:
-    sidecar = start()
+async def test_the_host_dies_during_a_full_class(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     ready = sidecar.hear()
     address = ("127.0.0.1", ready["port"])
     async with people(ready["localUrl"], 50) as clients:
@@ -259,21 +175,21 @@ async def test_the_host_dies_during_a_full_class(start: Start) -> None:
     assert events[-1] == {"event": "stopped", "reason": "host-gone"}
 
 
-def test_the_host_dies_at_once(start: Start) -> None:
-    sidecar = start()
+def test_the_host_dies_at_once(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     sidecar.vanish()
     assert [each["event"] for each in sidecar.hear_all()] == ["ready", "stopped"]
     assert sidecar.exit_code() == 0
 
 
 @POSIX_ONLY
-def test_the_host_is_killed(start: Start) -> None:
+def test_the_host_is_killed(start_sidecar: StartSidecar, sfu_program: Program) -> None:
     host = (
-        "import subprocess, sys\n"
-        f"command = [sys.executable, '-m', 'sidecar', *{ANY_PORTS!r}]\n"
+        "import subprocess\n"
+        f"command = {[*sfu_program, *DEFAULT_ARGUMENTS]!r}\n"
         "subprocess.Popen(command, stdin=subprocess.PIPE).wait()\n"
     )
-    sidecar = start(program=("-c", host))
+    sidecar = start_sidecar(program=(sys.executable, "-c", host))
     ready = sidecar.hear()
     assert ready["pid"] != sidecar.process.pid
     sidecar.process.kill()
@@ -282,8 +198,10 @@ def test_the_host_is_killed(start: Start) -> None:
 
 
 @POSIX_ONLY
-async def test_a_host_that_never_reads_stops_nobody(start: Start, unread_pipe: UnreadPipe) -> None:
-    sidecar = start(stdout=unread_pipe.writer)
+async def test_a_host_that_never_reads_stops_nobody(
+    start_sidecar: StartSidecar, unread_pipe: UnreadPipe
+) -> None:
+    sidecar = start_sidecar(stdout=unread_pipe.writer)
     ready = json.loads(unread_pipe.reader.readline())
     # More than the pipe holds, so that whoever writes to it hangs.
     for _ in range(unread_pipe.size_bytes // 100):
@@ -297,9 +215,9 @@ async def test_a_host_that_never_reads_stops_nobody(start: Start, unread_pipe: U
 
 @POSIX_ONLY
 async def test_a_host_that_never_reads_the_log_stops_nobody(
-    start: Start, unread_pipe: UnreadPipe
+    start_sidecar: StartSidecar, unread_pipe: UnreadPipe
 ) -> None:
-    sidecar = start(*ANY_PORTS, "--log-level", "debug", stderr=unread_pipe.writer)
+    sidecar = start_sidecar(*DEFAULT_ARGUMENTS, "--log-level", "debug", stderr=unread_pipe.writer)
     ready = sidecar.hear()
     async with people(ready["localUrl"], 2) as (_, student):
         for _ in range(unread_pipe.size_bytes // 100):
@@ -309,8 +227,8 @@ async def test_a_host_that_never_reads_the_log_stops_nobody(
     assert sidecar.exit_code() == 0
 
 
-def test_a_host_that_closes_our_stdout_has_not_gone(start: Start) -> None:
-    sidecar = start()
+def test_a_host_that_closes_our_stdout_has_not_gone(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     ready = sidecar.hear()
     assert sidecar.process.stdout is not None
     sidecar.process.stdout.close()
@@ -324,8 +242,8 @@ def test_a_host_that_closes_our_stdout_has_not_gone(start: Start) -> None:
 
 
 @POSIX_ONLY
-def test_nothing_is_no_host_that_could_die(start: Start) -> None:
-    sidecar = start(stdin=subprocess.DEVNULL)
+def test_nothing_is_no_host_that_could_die(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar(stdin=subprocess.DEVNULL)
     ready = sidecar.hear()
     with socket.create_connection(("127.0.0.1", ready["port"])):
         pass
@@ -334,7 +252,7 @@ def test_nothing_is_no_host_that_could_die(start: Start) -> None:
     assert sidecar.exit_code() == 0
 
 
-def test_only_the_handshake_is_on_stdout(start: Start) -> None:
+def test_only_the_handshake_is_on_stdout(start_sidecar: StartSidecar) -> None:
     chatty = (
         "import os, sys, sidecar.app\n"
         "serve = sidecar.app.run\n"
@@ -347,7 +265,7 @@ def test_only_the_handshake_is_on_stdout(start: Start) -> None:
         "from sidecar.cli import main\n"
         "sys.exit(main())\n"
     )
-    sidecar = start(program=("-c", chatty), stderr=subprocess.PIPE)
+    sidecar = start_sidecar(program=(sys.executable, "-c", chatty), stderr=subprocess.PIPE)
     assert sidecar.hear()["event"] == "ready"
     sidecar.vanish()
     assert [each["event"] for each in sidecar.hear_all()] == ["stopped"]
@@ -359,16 +277,19 @@ def test_only_the_handshake_is_on_stdout(start: Start) -> None:
     assert sidecar.exit_code() == 0
 
 
-def test_a_second_instance_says_who_holds_the_port(start: Start, free_port: int) -> None:
+def test_a_second_instance_says_who_holds_the_port(
+    start_sidecar: StartSidecar, free_port: int
+) -> None:
     arguments = ("--host", "127.0.0.1", "--port", str(free_port), "--media-ports", "0")
-    first = start(*arguments)
-    assert first.hear()["port"] == free_port
-    second = start(*arguments)
+    first = start_sidecar(*arguments)
+    ready = first.hear()
+    assert ready["port"] == free_port
+    second = start_sidecar(*arguments)
     (fatal,) = second.hear_all()
     assert (fatal["event"], fatal["code"], fatal["exitCode"]) == ("fatal", "port-taken", 3)
-    assert f"process {first.process.pid}" in fatal["message"]
+    assert f"process {ready['pid']}" in fatal["message"]
     assert second.exit_code() == 3
-    third = start(*arguments, "--port-fallback").hear()
+    third = start_sidecar(*arguments, "--port-fallback").hear()
     assert third["requestedPort"] == free_port
     assert third["port"] > free_port
     with socket.create_connection(("127.0.0.1", third["port"])):
@@ -383,9 +304,9 @@ def free_port() -> int:
     return port
 
 
-def test_the_log_is_also_in_a_file(start: Start, tmp_path: Path) -> None:
+def test_the_log_is_also_in_a_file(start_sidecar: StartSidecar, tmp_path: Path) -> None:
     log = tmp_path / "sfu.log"
-    sidecar = start(*ANY_PORTS, "--log-file", str(log))
+    sidecar = start_sidecar(*DEFAULT_ARGUMENTS, "--log-file", str(log))
     sidecar.hear()
     sidecar.vanish()
     assert sidecar.exit_code() == 0
