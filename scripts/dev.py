@@ -62,7 +62,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def test(arguments: Sequence[str]) -> int:
     """Run the tests; with ``--all`` a missing browser or Node is a failure, not a skip."""
-    prepare(extras=("test",))
+    # Some tests freeze the program.
+    prepare(extras=("build", "test"))  # some tests freeze the program
     prepare_page()
     return _wait_for([str(VENV_PYTHON), "-m", "pytest", *arguments], folder=ROOT)
 

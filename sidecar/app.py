@@ -14,9 +14,10 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sidecar import STARTED_NS, __version__
 from sidecar.lifecycle.address_keeper import AddressKeeper
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class RunningServer:
+class RunningServer(Struct, frozen=True):
     """A server that serves.
 
     Attributes:
@@ -113,6 +113,7 @@ async def _serve_until_stopped(settings: Settings, starter: Starter, ending: End
         # What exists now lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.enable()
         stopped = await _serve(running, starter, ending, lines)
     starter.tell(stopped)
 

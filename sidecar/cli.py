@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import NoReturn
+
+from msgspec.structs import fields
 
 from sidecar import __version__
 from sidecar.errors import SettingsError

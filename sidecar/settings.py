@@ -10,8 +10,9 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Policy = Literal["classroom", "open"]
 TeacherFrom = Literal["any", "local", "token"]
@@ -24,8 +25,7 @@ settings. It is not for people."""
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
-@dataclass(frozen=True, slots=True)
-class PortRange:
+class PortRange(Struct, frozen=True):
     """UDP ports from ``first`` to ``last``, both included; 0 to 0 means any free port."""
 
     first: int
@@ -35,8 +35,7 @@ class PortRange:
         return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Everything that can be configured; the defaults stand here.
 
     Attributes:
@@ -74,8 +73,7 @@ class Settings:
     max_invalid_messages: int = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """How one setting is written.
 
     Attributes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from sidecar.errors import SettingsError
 from sidecar.settings import ENVIRONMENT_PREFIX, OPTIONS, Option, PortRange, Settings
@@ -16,8 +17,7 @@ CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
 _FOLDER_NAME = "classroom-sfu"
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedSettings:
+class ResolvedSettings(Struct, frozen=True):
     """The settings in force, and of each where its value came from.
 
     Attributes:
@@ -44,8 +44,7 @@ class ResolvedSettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(Struct, frozen=True):
     """Values as they were written in one place.
 
     Attributes:

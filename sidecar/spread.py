@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from sidecar.lifecycle.status import NO_OTHERS, Others
 from sidecar.net.addresses import AddressBook, InterfaceAddress

@@ -89,6 +89,7 @@ async def _serve(parent: Parent, ending: Ending, heard: asyncio.Queue[ToWorker])
         parent.post(Ready(os.getpid(), media_port.port))
         gc.collect()
         gc.freeze()
+        gc.enable()
         while not isinstance(message := await heard.get(), Leave):
             service.obey(message)
         ending.wish("shutdown")

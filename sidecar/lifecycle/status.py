@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from sidecar.lifecycle.events import CommandId, Process, Status, Totals
 from sidecar.net.platform import resident_memory_bytes
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from sidecar.signaling.server import ServerSnapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Others:
+class Others(Struct, frozen=True):
     """What goes on in further processes, and what they cost.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from sidecar.ortc.parameters import IceCandidate
@@ -49,8 +50,7 @@ _VIRTUAL_NAME_PARTS: Final = (
 on Unix, descriptions on Windows."""
 
 
-@dataclass(frozen=True, slots=True)
-class InterfaceAddress:
+class InterfaceAddress(Struct, frozen=True):
     """An address of this machine.
 
     Attributes:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
@@ -14,11 +12,15 @@ from typing import IO
 import pytest
 
 from tests.support.classroom import Classroom
-from tests.support.sfu_process import PROJECT_FOLDER, SfuProcess
-from tests.support.sidecar import ANY_PORTS, Sidecar, Start
+from tests.support.programs import FORMS, PROJECT_FOLDER, Program, program
+from tests.support.sfu_process import SfuProcess
+from tests.support.sidecar import Sidecar
 
 StartSfu = Callable[..., SfuProcess]
+StartSidecar = Callable[..., Sidecar]
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+DEFAULT_ARGUMENTS = ("--host", "127.0.0.1", "--port", "0", "--media-ports", "0")
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
@@ -30,8 +32,21 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     return {"loop": asyncio.new_event_loop if in_browser else asyncio.SelectorEventLoop}
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs tests that are marked so with the frozen forms of the program as well."""
+    is_marked = metafunc.definition.get_closest_marker("in_all_forms") is not None
+    if is_marked and "sfu_program" in metafunc.fixturenames:
+        metafunc.parametrize("sfu_program", FORMS, indirect=True)
+
+
 @pytest.fixture
-def start_sfu(tmp_path: Path) -> Iterator[StartSfu]:
+def sfu_program(request: pytest.FixtureRequest) -> Program:
+    """How the SFU is launched: from its source, unless the test is marked ``in_all_forms``."""
+    return program(getattr(request, "param", "source"))
+
+
+@pytest.fixture
+def start_sfu(tmp_path: Path, sfu_program: Program) -> Iterator[StartSfu]:
     """A function that starts an SFU with further command-line arguments.
 
     What it starts is stopped after the test, and has to leave cleanly: exit code 0 and no
@@ -40,8 +55,8 @@ def start_sfu(tmp_path: Path) -> Iterator[StartSfu]:
     started: list[SfuProcess] = []
 
     def start(*arguments: str) -> SfuProcess:
-        everything = [*ANY_PORTS, "--log-level", "debug", *arguments]
-        sfu = SfuProcess(everything, tmp_path / f"sfu-{len(started)}")
+        everything = [*DEFAULT_ARGUMENTS, "--log-level", "debug", *arguments]
+        sfu = SfuProcess(everything, tmp_path / f"sfu-{len(started)}", sfu_program)
         started.append(sfu)
         return sfu
 
@@ -70,40 +85,37 @@ async def classroom(sfu: SfuProcess) -> AsyncIterator[Classroom]:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Without settings, and with a home of its own, where logs and states are."""
+    """Without settings, and with a home of its own, where logs, states and unpacked files are."""
+    home = tmp_path / "home"
+    home.mkdir()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("CLASSROOM_SFU_")}
-    homes = ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "LOCALAPPDATA")
-    return {**kept, **{name: str(tmp_path / "home") for name in homes}}
+    homes = ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "LOCALAPPDATA", "TMPDIR", "TEMP")
+    return {**kept, **{name: str(home) for name in homes}}
 
 
 @pytest.fixture
-def start(environment: dict[str, str]) -> Iterator[Start]:
+def start_sidecar(environment: dict[str, str], sfu_program: Program) -> Iterator[StartSidecar]:
     """Start the program with pipes; whatever the test does with it, it is gone afterwards."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Sidecar] = []
 
-    def start_(
+    def start(
         *arguments: str,
         stdin: int | IO[bytes] = subprocess.PIPE,
         stdout: int | IO[bytes] = subprocess.PIPE,
         stderr: int | IO[bytes] = subprocess.DEVNULL,
-        program: tuple[str, ...] = ("-m", "sidecar"),
+        program: Program = sfu_program,
     ) -> Sidecar:
         process = subprocess.Popen(
-            [sys.executable, *program, *(arguments or ANY_PORTS)],
+            [*program, *(arguments or DEFAULT_ARGUMENTS)],
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             cwd=PROJECT_FOLDER,
             env=environment,
         )
-        started.append(process)
-        return Sidecar(process)
+        started.append(Sidecar(process))
+        return started[-1]
 
-    yield start_
-    for process in started:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
+    yield start
+    for sidecar in started:
+        sidecar.kill()

@@ -16,7 +16,8 @@ from scripts.benchmark.options import parse_options
 from scripts.benchmark.plot import INSTALL_COMMAND, require_matplotlib
 from scripts.benchmark.result import Spread
 from scripts.benchmark.table import COLUMNS
-from tests.support.sfu_process import PROJECT_FOLDER, SfuProcess
+from tests.support.programs import PROJECT_FOLDER
+from tests.support.sfu_process import SfuProcess
 
 SHORT = ("--students", "2", "--warm-up", "0", "--duration", "1")
 COMMAND = (

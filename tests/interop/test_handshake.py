@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,8 +20,11 @@ from typing import IO, NamedTuple
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.sidecar import ANY_PORTS, Start
+from tests.interop.conftest import DEFAULT_ARGUMENTS, StartSidecar
+from tests.support.programs import Program
 from tests.support.signaling import ProtocolError, SignalingClient
+
+pytestmark = pytest.mark.in_all_forms
 
 POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
 
@@ -61,11 +65,10 @@ async def people(url: str, count: int) -> AsyncIterator[list[SignalingClient]]:
         yield clients
 
 
-def test_commands_and_their_answers(start: Start) -> None:
-    sidecar = start()
+def test_commands_and_their_answers(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     ready = sidecar.hear()
     assert ready["event"] == "ready"
-    assert ready["pid"] == sidecar.process.pid
     assert ready["teacherToken"]
     assert sidecar.ask('{"command":"ping","id":1}') == {"event": "pong", "id": 1}
     status = sidecar.ask('{"command":"status","id":"s"}')
@@ -84,8 +87,8 @@ def test_commands_and_their_answers(start: Start) -> None:
     assert sidecar.exit_code() == 0
 
 
-def test_lines_that_are_no_commands_change_nothing(start: Start) -> None:
-    sidecar = start()
+def test_lines_that_are_no_commands_change_nothing(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     sidecar.hear()
     for line in (b"", b"nonsense", b"\xff\xfe", b"[]", b'{"command":"fly"}', b"x" * 200_000):
         sidecar.say(line)
@@ -95,8 +98,8 @@ def test_lines_that_are_no_commands_change_nothing(start: Start) -> None:
     assert sidecar.ask('{"command":"ping"}') == {"event": "pong"}
 
 
-def test_a_command_in_pieces_and_several_at_once(start: Start) -> None:
-    sidecar = start()
+def test_a_command_in_pieces_and_several_at_once(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     sidecar.write(b'{"command":"ping","id":1}\n{"command":"pi')
     assert sidecar.hear()["event"] == "ready"
     assert sidecar.hear()["id"] == 1
@@ -104,8 +107,10 @@ def test_a_command_in_pieces_and_several_at_once(start: Start) -> None:
     assert [sidecar.hear()["id"] for _ in range(2)] == [2, 3]
 
 
-async def test_a_host_sees_who_comes_and_goes_and_what_they_have(start: Start) -> None:
-    sidecar = start()
+async def test_a_host_sees_who_comes_and_goes_and_what_they_have(
+    start_sidecar: StartSidecar,
+) -> None:
+    sidecar = start_sidecar()
     ready = sidecar.hear()
     async with people(ready["localUrl"], 2) as (teacher, student):
         peer = {"roomId": "7b", "peerId": "peer-0", "name": "Zoë", "isTeacher": True}
@@ -122,8 +127,8 @@ async def test_a_host_sees_who_comes_and_goes_and_what_they_have(start: Start) -
         assert (left["event"], left["peerId"]) == ("peer-left", "peer-1")
 
 
-async def test_announced_addresses_are_those_of_new_transports(start: Start) -> None:
-    sidecar = start()
+async def test_announced_addresses_are_those_of_new_transports(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     async with people(sidecar.hear()["localUrl"], 1) as (teacher,):
         sidecar.hear()
         sidecar.ask('{"command":"set-announce","addresses":["192.0.2.7","192.0.2.8"]}')
@@ -131,8 +136,8 @@ async def test_announced_addresses_are_those_of_new_transports(start: Start) -> 
         assert [each["ip"] for each in transport["iceCandidates"]] == ["192.0.2.7", "192.0.2.8"]
 
 
-async def test_a_teacher_needs_the_token_if_that_is_the_rule(start: Start) -> None:
-    sidecar = start(*ANY_PORTS, "--teacher-from", "token")
+async def test_a_teacher_needs_the_token_if_that_is_the_rule(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar(*DEFAULT_ARGUMENTS, "--teacher-from", "token")
     ready = sidecar.hear()
     join = {"roomId": "7b", "peerId": "t", "name": "T", "isTeacher": True}
     async with await SignalingClient.connect(ready["localUrl"]) as client:
@@ -142,8 +147,8 @@ async def test_a_teacher_needs_the_token_if_that_is_the_rule(start: Start) -> No
         await client.request("join", {**join, "token": ready["teacherToken"]})
 
 
-async def test_a_full_class_is_told_before_the_program_leaves(start: Start) -> None:
-    sidecar = start()
+async def test_a_full_class_is_told_before_the_program_leaves(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     async with people(sidecar.hear()["localUrl"], 50) as clients:
         sidecar.say('{"command":"shutdown"}')
         for client in clients:
@@ -155,8 +160,8 @@ async def test_a_full_class_is_told_before_the_program_leaves(start: Start) -> N
     assert names == ["peer-joined"] * 50 + ["peer-left"] * 50 + ["stopped"]
 
 
-async def test_the_host_dies_during_a_full_class(start: Start) -> None:
-    sidecar = start()
+async def test_the_host_dies_during_a_full_class(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     ready = sidecar.hear()
     address = ("127.0.0.1", ready["port"])
     async with people(ready["localUrl"], 50) as clients:
@@ -170,21 +175,21 @@ async def test_the_host_dies_during_a_full_class(start: Start) -> None:
     assert events[-1] == {"event": "stopped", "reason": "host-gone"}
 
 
-def test_the_host_dies_at_once(start: Start) -> None:
-    sidecar = start()
+def test_the_host_dies_at_once(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     sidecar.vanish()
     assert [each["event"] for each in sidecar.hear_all()] == ["ready", "stopped"]
     assert sidecar.exit_code() == 0
 
 
 @POSIX_ONLY
-def test_the_host_is_killed(start: Start) -> None:
+def test_the_host_is_killed(start_sidecar: StartSidecar, sfu_program: Program) -> None:
     host = (
-        "import subprocess, sys\n"
-        f"command = [sys.executable, '-m', 'sidecar', *{ANY_PORTS!r}]\n"
+        "import subprocess\n"
+        f"command = {[*sfu_program, *DEFAULT_ARGUMENTS]!r}\n"
         "subprocess.Popen(command, stdin=subprocess.PIPE).wait()\n"
     )
-    sidecar = start(program=("-c", host))
+    sidecar = start_sidecar(program=(sys.executable, "-c", host))
     ready = sidecar.hear()
     assert ready["pid"] != sidecar.process.pid
     sidecar.process.kill()
@@ -193,8 +198,10 @@ def test_the_host_is_killed(start: Start) -> None:
 
 
 @POSIX_ONLY
-async def test_a_host_that_never_reads_stops_nobody(start: Start, unread_pipe: UnreadPipe) -> None:
-    sidecar = start(stdout=unread_pipe.writer)
+async def test_a_host_that_never_reads_stops_nobody(
+    start_sidecar: StartSidecar, unread_pipe: UnreadPipe
+) -> None:
+    sidecar = start_sidecar(stdout=unread_pipe.writer)
     ready = json.loads(unread_pipe.reader.readline())
     # More than the pipe holds, so that whoever writes to it hangs.
     for _ in range(unread_pipe.size_bytes // 100):
@@ -208,9 +215,9 @@ async def test_a_host_that_never_reads_stops_nobody(start: Start, unread_pipe: U
 
 @POSIX_ONLY
 async def test_a_host_that_never_reads_the_log_stops_nobody(
-    start: Start, unread_pipe: UnreadPipe
+    start_sidecar: StartSidecar, unread_pipe: UnreadPipe
 ) -> None:
-    sidecar = start(*ANY_PORTS, "--log-level", "debug", stderr=unread_pipe.writer)
+    sidecar = start_sidecar(*DEFAULT_ARGUMENTS, "--log-level", "debug", stderr=unread_pipe.writer)
     ready = sidecar.hear()
     async with people(ready["localUrl"], 2) as (_, student):
         for _ in range(unread_pipe.size_bytes // 100):
@@ -220,8 +227,8 @@ async def test_a_host_that_never_reads_the_log_stops_nobody(
     assert sidecar.exit_code() == 0
 
 
-def test_a_host_that_closes_our_stdout_has_not_gone(start: Start) -> None:
-    sidecar = start()
+def test_a_host_that_closes_our_stdout_has_not_gone(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar()
     ready = sidecar.hear()
     assert sidecar.process.stdout is not None
     sidecar.process.stdout.close()
@@ -235,8 +242,8 @@ def test_a_host_that_closes_our_stdout_has_not_gone(start: Start) -> None:
 
 
 @POSIX_ONLY
-def test_nothing_is_no_host_that_could_die(start: Start) -> None:
-    sidecar = start(stdin=subprocess.DEVNULL)
+def test_nothing_is_no_host_that_could_die(start_sidecar: StartSidecar) -> None:
+    sidecar = start_sidecar(stdin=subprocess.DEVNULL)
     ready = sidecar.hear()
     with socket.create_connection(("127.0.0.1", ready["port"])):
         pass
@@ -245,7 +252,7 @@ def test_nothing_is_no_host_that_could_die(start: Start) -> None:
     assert sidecar.exit_code() == 0
 
 
-def test_only_the_handshake_is_on_stdout(start: Start) -> None:
+def test_only_the_handshake_is_on_stdout(start_sidecar: StartSidecar) -> None:
     chatty = (
         "import os, sys, sidecar.app\n"
         "serve = sidecar.app.run\n"
@@ -258,7 +265,7 @@ def test_only_the_handshake_is_on_stdout(start: Start) -> None:
         "from sidecar.cli import main\n"
         "sys.exit(main())\n"
     )
-    sidecar = start(program=("-c", chatty), stderr=subprocess.PIPE)
+    sidecar = start_sidecar(program=(sys.executable, "-c", chatty), stderr=subprocess.PIPE)
     assert sidecar.hear()["event"] == "ready"
     sidecar.vanish()
     assert [each["event"] for each in sidecar.hear_all()] == ["stopped"]
@@ -270,16 +277,19 @@ def test_only_the_handshake_is_on_stdout(start: Start) -> None:
     assert sidecar.exit_code() == 0
 
 
-def test_a_second_instance_says_who_holds_the_port(start: Start, free_port: int) -> None:
+def test_a_second_instance_says_who_holds_the_port(
+    start_sidecar: StartSidecar, free_port: int
+) -> None:
     arguments = ("--host", "127.0.0.1", "--port", str(free_port), "--media-ports", "0")
-    first = start(*arguments)
-    assert first.hear()["port"] == free_port
-    second = start(*arguments)
+    first = start_sidecar(*arguments)
+    ready = first.hear()
+    assert ready["port"] == free_port
+    second = start_sidecar(*arguments)
     (fatal,) = second.hear_all()
     assert (fatal["event"], fatal["code"], fatal["exitCode"]) == ("fatal", "port-taken", 3)
-    assert f"process {first.process.pid}" in fatal["message"]
+    assert f"process {ready['pid']}" in fatal["message"]
     assert second.exit_code() == 3
-    third = start(*arguments, "--port-fallback").hear()
+    third = start_sidecar(*arguments, "--port-fallback").hear()
     assert third["requestedPort"] == free_port
     assert third["port"] > free_port
     with socket.create_connection(("127.0.0.1", third["port"])):
@@ -294,9 +304,9 @@ def free_port() -> int:
     return port
 
 
-def test_the_log_is_also_in_a_file(start: Start, tmp_path: Path) -> None:
+def test_the_log_is_also_in_a_file(start_sidecar: StartSidecar, tmp_path: Path) -> None:
     log = tmp_path / "sfu.log"
-    sidecar = start(*ANY_PORTS, "--log-file", str(log))
+    sidecar = start_sidecar(*DEFAULT_ARGUMENTS, "--log-file", str(log))
     sidecar.hear()
     sidecar.vanish()
     assert sidecar.exit_code() == 0

@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,13 +18,14 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.interop.conftest import DEFAULT_ARGUMENTS, StartSidecar
 from tests.support.classroom import Classroom
 from tests.support.received_stream import ReceivedStream
-from tests.support.sidecar import ANY_PORTS, Sidecar, Start
+from tests.support.sidecar import Sidecar
 from tests.support.signaling import ProtocolError, SignalingClient
 from tests.support.synthetic import SyntheticStudent, SyntheticTeacher, eventually
 
-TWO_PROCESSES = (*ANY_PORTS, "--num-workers", "2")
+TWO_PROCESSES = (*DEFAULT_ARGUMENTS, "--num-workers", "2")
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 FRAMES_TO_WATCH = 30
 POSIX_ONLY = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
@@ -88,12 +90,12 @@ OpenSchool = Callable[..., School]
 
 
 @pytest.fixture
-async def open_school(start: Start) -> AsyncIterator[OpenSchool]:
+async def open_school(start_sidecar: StartSidecar) -> AsyncIterator[OpenSchool]:
     """Start a server with command-line arguments; whoever is in its rooms leaves after the test."""
     schools: list[School] = []
 
     def open_school_(*arguments: str, **streams: Any) -> School:
-        sidecar = start(*(arguments or TWO_PROCESSES), stderr=subprocess.PIPE, **streams)
+        sidecar = start_sidecar(*(arguments or TWO_PROCESSES), stderr=subprocess.PIPE, **streams)
         schools.append(School(sidecar))
         return schools[-1]
 
@@ -150,6 +152,7 @@ def _streams(student: SyntheticStudent) -> tuple[ReceivedStream, ReceivedStream]
     return student.video, student.audio
 
 
+@pytest.mark.in_all_forms
 async def test_two_rooms_are_two_processes_and_both_classes_get_everything(school: School) -> None:
     near, far = school.room("near"), school.room("far")
     teachers = [await room.teach() for room in (near, far)]
@@ -193,6 +196,7 @@ async def test_the_host_sees_who_comes_and_goes_everywhere(school: School) -> No
         assert await school.hear("peer-left") == {"event": "peer-left", **ben}
 
 
+@pytest.mark.in_all_forms
 async def test_a_worker_dies_alone_and_its_room_can_be_joined_again(school: School) -> None:
     near, far = school.room("near"), school.room("far")
     teacher = await near.teach()
@@ -217,11 +221,12 @@ async def test_a_worker_dies_alone_and_its_room_can_be_joined_again(school: Scho
 
 
 @POSIX_ONLY
+@pytest.mark.in_all_forms
 async def test_no_worker_outlives_the_main_process(school: School) -> None:
     async with client(school) as near, client(school) as far:
         await near.request("join", who("near", "ann"))
         await far.request("join", who("far", "ben"))
-        school.sidecar.process.kill()
+        os.kill(school.ready["pid"], KILL)
         await school.wait_until_all_processes_are_gone()
 
 
@@ -364,7 +369,7 @@ async def test_announced_addresses_reach_every_process(open_school: OpenSchool) 
         transport = await client.request("createTransport", {"direction": "send"})
         return [each["ip"] for each in transport["iceCandidates"]]
 
-    school = open_school(*ANY_PORTS, "--num-workers", "3")
+    school = open_school(*DEFAULT_ARGUMENTS, "--num-workers", "3")
     async with client(school) as near, client(school) as far, client(school) as farther:
         await near.request("join", who("near", "ann"))
         await far.request("join", who("far", "ben"))
@@ -380,7 +385,7 @@ async def test_announced_addresses_reach_every_process(open_school: OpenSchool) 
 
 
 async def test_one_process_is_enough_if_that_is_the_rule(open_school: OpenSchool) -> None:
-    school = open_school(*ANY_PORTS, "--num-workers", "1")
+    school = open_school(*DEFAULT_ARGUMENTS, "--num-workers", "1")
     async with client(school) as ann, client(school) as ben:
         for each, room_id in ((ann, "one"), (ben, "two")):
             await each.request("join", who(room_id, "peer"))
@@ -422,7 +427,7 @@ async def test_a_single_class_loads_nothing_of_all_this(
         "sys.stderr.write(f'loaded: {bool(loaded)}\\n')\n"
         "sys.exit(exit_code)\n"
     )
-    school = open_school(program=("-c", program))
+    school = open_school(program=(sys.executable, "-c", program))
     async with client(school) as ann, client(school) as ben:
         for number, each in enumerate((ann, ben)[:rooms]):
             await each.request("join", who(f"room-{number}", "peer"))

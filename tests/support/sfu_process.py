@@ -7,27 +7,27 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import IO, Any
 
 from tests.support.ice import Address
+from tests.support.programs import PROJECT_FOLDER, Program, program
 
 READY_TIMEOUT_S = 20.0
 EXIT_TIMEOUT_S = 10.0
 # Windows has neither SIGTERM nor a way to spare the test process from its substitute but a group.
 STOP_SIGNAL = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
 CREATION_FLAGS = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-PROJECT_FOLDER = Path(__file__).parents[2]
 
 
 class SfuProcess:
-    """Starts `python -m sidecar` and waits until it is ready.
+    """Starts the SFU and waits until it is ready.
 
     Args:
-        arguments: Command line, after `python -m sidecar`; it sees no other settings.
+        arguments: Command line, after the program's own; it sees no other settings.
         folder: Of its own; gets its stderr and an empty configuration file.
+        command: The program; that of the source unless given.
 
     Attributes:
         ready: The JSON object of its first line on stdout.
@@ -36,12 +36,12 @@ class SfuProcess:
         AssertionError: It ended, or said nothing, or something else.
     """
 
-    def __init__(self, arguments: list[str], folder: Path) -> None:
+    def __init__(self, arguments: list[str], folder: Path, command: Program | None = None) -> None:
         folder.mkdir()
         self._log_path = folder / "stderr.log"
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sidecar", *arguments],
+                [*(command or program("source")), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -68,8 +68,8 @@ class SfuProcess:
 
     @property
     def pid(self) -> int:
-        """Process id."""
-        return self._process.pid
+        """Process id of what serves, which is not the launcher's."""
+        return int(self.ready["pid"])
 
     def log(self) -> str:
         """What it has written to stderr so far."""

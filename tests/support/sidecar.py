@@ -1,18 +1,17 @@
-"""The program as its host has it."""
+"""The program as its host has it: a process and two or three pipes."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
-from collections.abc import Callable
 from typing import Any
 
-ANY_PORTS = ("--host", "127.0.0.1", "--port", "0", "--media-ports", "0")
 EXIT_TIMEOUT_S = 10.0
 
 
 class Sidecar:
-    """The program as its host has it: a process and two or three pipes."""
+    """Hears and says lines, one at a time."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
@@ -51,6 +50,11 @@ class Sidecar:
     def exit_code(self) -> int:
         return self.process.wait(EXIT_TIMEOUT_S)
 
-
-Start = Callable[..., Sidecar]
-"""Starts one with command-line arguments; see the fixture ``start``."""
+    def kill(self) -> None:
+        """End it the hard way, if it still runs."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()

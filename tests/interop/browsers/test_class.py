@@ -10,7 +10,12 @@ from tests.interop.browsers.conftest import Measured
 from tests.interop.browsers.lesson import FROZEN_MS, H264, VP8, Lesson, video_growth
 from tests.interop.browsers.participant import Participant, Stats, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.in_all_forms,
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 FREEZE_MS = FROZEN_MS / 2
 """On a network without faults: ten pictures in a row that did not come."""

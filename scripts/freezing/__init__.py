@@ -1,0 +1,1 @@
+"""Freezing the SFU into one executable."""
