@@ -91,6 +91,7 @@ class _Class:
         units = [measure_units(scenario.profile)]
         idle = self._tree.memory()
         self._teacher.call("teach", timeout_s=COMMAND_TIMEOUT_S)
+        time.sleep(scenario.head_start_s)
         join = self._join()
         time.sleep(scenario.warm_up_s)
         begin = self._read()
