@@ -111,6 +111,7 @@ class _Class:
         idle = self._tree.memory()
         for teacher in self._teachers:
             teacher.call("teach", timeout_s=COMMAND_TIMEOUT_S)
+        time.sleep(scenario.head_start_s)
         join = self._join()
         time.sleep(scenario.warm_up_s)
         begin = self._read()

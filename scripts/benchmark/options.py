@@ -48,6 +48,7 @@ def parse_options(argv: Sequence[str]) -> Options:
             burst_ms=burst_ms,
             srtp_profile=profile,
             loss=loss,
+            head_start_s=given.head_start,
             join_over_s=given.join_over,
             warm_up_s=given.warm_up,
             duration_s=given.duration,
@@ -83,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of {', '.join(srtp_profile_names())} (the first)")  # fmt: skip
     add("--loss", type=_list(float, 0.0, 0.5), default=[0.0], metavar="LIST",
         help="probability that a student loses a packet (0)")  # fmt: skip
+    add("--head-start", type=_number(float, 0.0, 60.0), default=0.0, metavar="S",
+        help="seconds for which the teacher is alone (0)")  # fmt: skip
     add("--join-over", type=_number(float, 0.0, 60.0), default=0.0, metavar="S",
         help="seconds over which the students come (0: all at once)")  # fmt: skip
     add("--warm-up", type=_number(float, 0.0, 60.0), default=2.0, metavar="S",

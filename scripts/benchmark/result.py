@@ -72,7 +72,7 @@ class JoinTimes:
         set_up: Of each student, as are the following.
         first_packet: Until the first packet.
         first_picture: Until the first key frame was complete.
-        latency: Of those who had joined, while others did.
+        latency: Of those who had a picture, while others joined.
         server_cpu_s: Used by the server in that time, what it forwarded included.
         students_cpu_s: Used by the load generator.
         key_frame_requests: That the teacher got in that time.

@@ -25,6 +25,7 @@ class Scenario:
         burst_ms: From one burst of the teacher's pacer to the next.
         srtp_profile: The only one that the peers offer, named as in RFC 7714 without its `SRTP_`.
         loss: Probability that a student does not get a packet; repaired by NACK and RTX.
+        head_start_s: How long the teacher sends before the first student comes.
         join_over_s: The students come evenly spread over this time; 0: all at once.
         warm_up_s: From the last student's first picture to the measurement.
         duration_s: Of the measurement.
@@ -36,6 +37,7 @@ class Scenario:
     burst_ms: float
     srtp_profile: str
     loss: float
+    head_start_s: float
     join_over_s: float
     warm_up_s: float
     duration_s: float

@@ -50,7 +50,8 @@ class MeasuredStudent:
 
     Attributes:
         latencies_ns: Of every observed packet since `forget_latencies`: from before the teacher's
-            `sendto` until the kernel took it in here. Retransmitted ones are left out.
+            `sendto` until the kernel took it in here. Retransmitted ones are left out, and those
+            from before the first picture: what starts a student may be from the server's memory.
         decrypted_packets: Observed or not, with their `decrypted_bytes` from header to payload.
     """
 
@@ -64,6 +65,7 @@ class MeasuredStudent:
         self._observes = observes
         self._student: SyntheticStudent | None = None
         self._first_packet_ns = 0
+        self._watching_since_ns = 0
         self._key_frame_timestamp: int | None = None
         self._frame_ends: dict[int, int] = {}
         self._picture: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -129,8 +131,11 @@ class MeasuredStudent:
         elif not self._observes:
             self._decrypt_less()
         if self._observes and not retransmitted and len(packet.payload) >= TRAILER_BYTES:
-            arrival_ns = self.student.incoming.peer.arrival_ns
-            self.latencies_ns.append(arrival_ns - send_time_ns(packet.payload))
+            self._observe(send_time_ns(packet.payload))
+
+    def _observe(self, sent_ns: int) -> None:
+        if self._picture.done() and sent_ns > self._watching_since_ns:
+            self.latencies_ns.append(self.student.incoming.peer.arrival_ns - sent_ns)
 
     def _look_for_picture(
         self, stream: ReceivedStream, extended: int, packet: RtpPacket, retransmitted: bool
@@ -148,6 +153,7 @@ class MeasuredStudent:
             end = self._frame_ends[self._key_frame_timestamp]
             if not any(hole < end for hole in stream.missing):
                 self._picture.set_result(time.monotonic_ns())
+                self._watching_since_ns = time.time_ns()
 
     def _decrypt_less(self) -> None:
         """Stop looking into every packet, once the content numbers of all streams are known."""

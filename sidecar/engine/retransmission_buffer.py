@@ -1,4 +1,4 @@
-"""The last packets of a stream, kept to answer NACKs from (RFC 4588 section 8)."""
+"""The last packets of a stream: to answer NACKs from (RFC 4588 section 8), and to start with."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ class RetransmissionBuffer(Generic[T]):
         ValueError: if ``capacity`` is not a power of two.
     """
 
-    __slots__ = ("_mask", "_max_age_ns", "_packets", "_sequences", "_stored_ns")
+    __slots__ = ("_mask", "_max_age_ns", "_packets", "_sequences", "_stored_ns", "capacity")
 
     def __init__(self, capacity: int, max_age_ns: int) -> None:
         if capacity < 1 or capacity & (capacity - 1):
             raise ValueError(f"capacity must be a power of two, not {capacity}")
+        self.capacity = capacity
         self._mask = capacity - 1
         self._max_age_ns = max_age_ns
         self._sequences = [-1] * capacity
@@ -44,3 +45,8 @@ class RetransmissionBuffer(Generic[T]):
         if self._sequences[slot] != ext_seq or now_ns - self._stored_ns[slot] > self._max_age_ns:
             return None
         return self._packets[slot]
+
+    def peek(self, ext_seq: int) -> T | None:
+        """Return the packet whatever its age, or None if it was never stored or was replaced."""
+        slot = ext_seq & self._mask
+        return self._packets[slot] if self._sequences[slot] == ext_seq else None

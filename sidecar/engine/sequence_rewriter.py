@@ -11,8 +11,33 @@ MAX_SEGMENTS: Final = 16
 MAX_BEHIND_PACKETS: Final = 1024
 """What lies so far behind the last packet sent, SRTP's replay window lets no one send again."""
 
+SQUEEZED_MS: Final = 32
+"""What the time between the first and the last packet of a replay shrinks to, if it can."""
+
+MAX_SQUEEZE_SHIFT: Final = 8
+"""Frames 2.8 ms apart keep timestamps of their own (at 90 kHz): a receiver tells them by these."""
+
 _CYCLE: Final = 0x10000
+_TIMESTAMP_MASK: Final = 0xFFFFFFFF
 _NS_PER_S: Final = 1_000_000_000
+_MS_PER_S: Final = 1_000
+
+
+class Squeeze(NamedTuple):
+    """A stretch of input whose time passes faster in the output.
+
+    Attributes:
+        last_timestamp: the input timestamp up to which it does.
+        shift: two to the power of it is how many times as fast.
+    """
+
+    last_timestamp: int
+    shift: int
+
+    def apply(self, timestamp: int) -> int:
+        """Return an input timestamp, not after the last one, moved closer to that one."""
+        before_last = (self.last_timestamp - timestamp) & _TIMESTAMP_MASK
+        return (self.last_timestamp - (before_last >> self.shift)) & _TIMESTAMP_MASK
 
 
 class Source(NamedTuple):
@@ -20,11 +45,19 @@ class Source(NamedTuple):
 
     Attributes:
         ext_seq: its extended input sequence number.
-        timestamp_offset: its output minus its input RTP timestamp, modulo 2**32.
+        timestamp_offset: its output minus its input RTP timestamp, modulo 2**32, where
+        squeeze: does not change the latter.
     """
 
     ext_seq: int
     timestamp_offset: int
+    squeeze: Squeeze | None = None
+
+    def output_timestamp(self, timestamp: int) -> int:
+        """Return the output timestamp of the packet, given its input timestamp."""
+        if self.squeeze is not None:
+            timestamp = self.squeeze.apply(timestamp)
+        return (timestamp + self.timestamp_offset) & _TIMESTAMP_MASK
 
 
 class _Segment(NamedTuple):
@@ -33,6 +66,7 @@ class _Segment(NamedTuple):
     first_output: int
     seq_offset: int
     timestamp_offset: int
+    squeeze: Squeeze | None = None
 
 
 class SequenceRewriter:
@@ -43,10 +77,11 @@ class SequenceRewriter:
         out_ext_seq = in_ext_seq + rewriter.seq_offset
         out_timestamp = (timestamp + rewriter.timestamp_offset) & 0xFFFFFFFF
 
-    for the packets with ``in_ext_seq >= rewriter.sync_seq``; older ones come from before the
-    start, and their output numbers belong to other packets. Once per batch it calls
-    :meth:`note_sent`. Holes of the input stay holes in the output, so that the receiver sees
-    the loss and asks for it.
+    for the packets with ``in_ext_seq >= rewriter.sync_seq``. Of older ones those from
+    ``start_seq`` on belong to a replay: to these :meth:`squeezed` timestamps apply. What is older
+    still comes from before the start, and its output numbers belong to other packets. Once per
+    batch the caller calls :meth:`note_sent`. Holes of the input stay holes in the output, so that
+    the receiver sees the loss and asks for it.
 
     Args:
         clock_rate: of the RTP timestamps, in Hz.
@@ -56,8 +91,9 @@ class SequenceRewriter:
     Attributes:
         seq_offset: output minus input extended sequence number.
         timestamp_offset: output minus input RTP timestamp, modulo 2**32.
-        sync_seq: the extended input number that the output (re)started at; before the first
-            :meth:`synchronise` it is larger than any.
+        start_seq: the extended input number that the output (re)started at; before the first
+            start it is larger than any.
+        sync_seq: the one from which on the two offsets say all: behind a replay, else the same.
     """
 
     __slots__ = (
@@ -66,7 +102,9 @@ class SequenceRewriter:
         "_last_sequence",
         "_last_timestamp",
         "_segments",
+        "_squeeze",
         "seq_offset",
+        "start_seq",
         "sync_seq",
         "timestamp_offset",
     )
@@ -74,12 +112,18 @@ class SequenceRewriter:
     def __init__(self, clock_rate: int, initial_sequence: int, initial_timestamp: int) -> None:
         self.seq_offset = 0
         self.timestamp_offset = 0
-        self.sync_seq = 1 << 62
+        self.start_seq = self.sync_seq = 1 << 62
         self._clock_rate = clock_rate
         self._last_sequence = _CYCLE + initial_sequence - 1
         self._last_timestamp = initial_timestamp
         self._last_sent_ns: int | None = None
+        self._squeeze: Squeeze | None = None
         self._segments: deque[_Segment] = deque(maxlen=MAX_SEGMENTS)
+
+    @property
+    def newest_sent_seq(self) -> int:
+        """The extended *input* number of the newest packet sent, -1 before the first."""
+        return -1 if self._last_sent_ns is None else self._last_sequence - self.seq_offset
 
     def synchronise(self, ext_seq: int, timestamp: int, now_ns: int) -> None:
         """Start, or start again, at this input packet.
@@ -88,16 +132,42 @@ class SequenceRewriter:
         the last one by the time that has passed, by one tick at least, whatever the producer's
         timestamps did meanwhile.
         """
-        first_output = self._last_sequence + 1
-        self.seq_offset = first_output - ext_seq
-        self.timestamp_offset = (self._next_timestamp(now_ns) - timestamp) & 0xFFFFFFFF
+        self._start(ext_seq, timestamp, now_ns)
         self.sync_seq = ext_seq
-        if self._segments and self._segments[-1].first_output == first_output:
-            self._segments.pop()  # Nothing was sent since the last start.
-        self._segments.append(_Segment(first_output, self.seq_offset, self.timestamp_offset))
+
+    def synchronise_to_replay(
+        self, ext_seq: int, timestamp: int, last_seq: int, last_timestamp: int, now_ns: int
+    ) -> None:
+        """Start at an input packet of the past, whose successors follow faster than they came.
+
+        A receiver that got seconds of video within milliseconds, under timestamps that say
+        seconds, would believe that all of it came early, and make up for that by showing
+        everything later from then on. So time passes faster in the replay's output timestamps too.
+
+        Args:
+            ext_seq: the first packet of the replay.
+            timestamp: its input timestamp.
+            last_seq: the last packet of it, the newest of the input so far.
+            last_timestamp: its input timestamp; from here on time passes as in the input.
+            now_ns: the time.
+        """
+        span = (last_timestamp - timestamp) & _TIMESTAMP_MASK
+        shortest = self._clock_rate * SQUEEZED_MS // _MS_PER_S
+        shift = min((span // shortest).bit_length(), MAX_SQUEEZE_SHIFT)
+        self._start(ext_seq, timestamp, now_ns, Squeeze(last_timestamp, shift))
+        self.sync_seq = last_seq + 1
+        self._segments.append(
+            _Segment(self.sync_seq + self.seq_offset, self.seq_offset, self.timestamp_offset)
+        )
+
+    def squeezed(self, ext_seq: int, timestamp: int) -> int:
+        """Return a packet's input timestamp as the offset applies to it, from ``start_seq`` on."""
+        if self._squeeze is None or ext_seq >= self.sync_seq:
+            return timestamp
+        return self._squeeze.apply(timestamp)
 
     def note_sent(self, ext_seq: int, timestamp: int, now_ns: int) -> None:
-        """Note the newest packet of a batch sent: its *input* number and timestamp."""
+        """Note the newest packet of a batch sent: its *input* number and (squeezed) timestamp."""
         sequence = ext_seq + self.seq_offset
         if sequence > self._last_sequence:
             self._last_sequence = sequence
@@ -113,11 +183,30 @@ class SequenceRewriter:
         behind = (self._last_sequence - sequence_number) & 0xFFFF
         if behind >= MAX_BEHIND_PACKETS:
             return None
-        output = self._last_sequence - behind
+        return self._find(self._last_sequence - behind)
+
+    def _find(self, output: int) -> Source | None:
         for segment in reversed(self._segments):
             if segment.first_output <= output:
-                return Source(output - segment.seq_offset, segment.timestamp_offset)
+                ext_seq = output - segment.seq_offset
+                return Source(ext_seq, segment.timestamp_offset, segment.squeeze)
         return None
+
+    def _start(
+        self, ext_seq: int, timestamp: int, now_ns: int, squeeze: Squeeze | None = None
+    ) -> None:
+        first_output = self._last_sequence + 1
+        if squeeze is not None:
+            timestamp = squeeze.apply(timestamp)
+        self.seq_offset = first_output - ext_seq
+        self.timestamp_offset = (self._next_timestamp(now_ns) - timestamp) & _TIMESTAMP_MASK
+        self.start_seq = ext_seq
+        self._squeeze = squeeze
+        while self._segments and self._segments[-1].first_output >= first_output:
+            self._segments.pop()  # Nothing was sent since that start.
+        self._segments.append(
+            _Segment(first_output, self.seq_offset, self.timestamp_offset, squeeze)
+        )
 
     def _next_timestamp(self, now_ns: int) -> int:
         if self._last_sent_ns is None:

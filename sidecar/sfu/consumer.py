@@ -65,7 +65,7 @@ class Consumer:
             self.producer.refresh_live()
 
     def resume(self) -> None:
-        """Starts or goes on; video with the next key frame, which is asked for."""
+        """Starts or goes on; video with a key frame, the latest one or one that is asked for."""
         if self.paused and not self.closed:
             self.paused = False
             self.producer.refresh_live()
@@ -118,14 +118,27 @@ class Consumer:
         """Works out whether packets go through, and starts anew where they do again."""
         live = not (self.paused or self.producer.paused or self.closed) and self.transport.connected
         if live and not self.live:
-            self.start_anew()
+            self.stream.restart()
+            self.producer.start_soon(self)
         self.live = live
         return live
 
+    @property
+    def is_replaying(self) -> bool:
+        """Whether it gets the past first; what arrives now waits in the buffer."""
+        return self.live and self.stream.replaying
+
     def start_anew(self) -> None:
-        """Waits for a key frame, whatever went out before."""
+        """Waits for a new key frame, whatever went out before."""
         self.stream.restart()
         self.producer.request_key_frame()
+
+    def replay(self, size_bytes: int, now_ns: int) -> None:
+        """Sends the next instalment of what it was started with."""
+        newest_seq = self.producer.stream.newest_seq
+        self.stream.replay(size_bytes, newest_seq, now_ns, self.transport.outgoing_rtp)
+        if self.stream.synchronised:
+            self.transport.report_soon()
 
     def forward(self, batch: Batch, now_ns: int) -> None:
         """Sends a batch of the producer's packets."""
@@ -140,8 +153,8 @@ class Consumer:
             self.stream.retransmit(lost, now_ns, self.transport.outgoing_rtp)
             self.transport.touch()
 
-    def key_frame_requested(self) -> None:
-        """Answers a PLI or FIR: the producer is asked."""
+    def key_frame_requested(self, now_ns: int) -> None:
+        """Answers a PLI or FIR: the producer is asked, unless a key frame has just gone out."""
         self._key_frame_requests += 1
-        if self.live:
+        if self.live and not self.stream.has_just_started(now_ns):
             self.producer.request_key_frame()

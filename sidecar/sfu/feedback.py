@@ -134,17 +134,17 @@ def _on_nack(transport: WebRtcTransport, packet: GenericNack, now_ns: int) -> No
         consumer.retransmit(packet.lost, now_ns)
 
 
-def _on_pli(transport: WebRtcTransport, packet: PictureLossIndication, _now_ns: int) -> None:
+def _on_pli(transport: WebRtcTransport, packet: PictureLossIndication, now_ns: int) -> None:
     consumer = transport.streams.find_consumer(packet.media_ssrc)
     if consumer is not None:
-        consumer.key_frame_requested()
+        consumer.key_frame_requested(now_ns)
 
 
-def _on_fir(transport: WebRtcTransport, packet: FullIntraRequest, _now_ns: int) -> None:
+def _on_fir(transport: WebRtcTransport, packet: FullIntraRequest, now_ns: int) -> None:
     for entry in packet.entries:
         consumer = transport.streams.find_consumer(entry.ssrc)
         if consumer is not None:
-            consumer.key_frame_requested()
+            consumer.key_frame_requested(now_ns)
 
 
 def _on_remb(transport: WebRtcTransport, packet: ReceiverEstimatedMaxBitrate, _now_ns: int) -> None:

@@ -24,6 +24,7 @@ from sidecar.rtp.rtcp import (
     RtcpPacket,
 )
 from sidecar.sfu.forwarding import ForwardedPacket, PacketTranslator
+from sidecar.sfu.replay import ReplayStart, find_replay_start
 
 KeyFrameInspector = Callable[[bytes, int, int], bool]
 """Whether a decoder can start with the payload at data[start:end]."""
@@ -53,7 +54,8 @@ class IncomingStream:
         clock_rate: Of its RTP timestamps, in Hz.
         understands_remb: The sender limits its bitrate when told to by REMB.
         statistics: Loss and jitter.
-        buffer: The latest packets, for consumers that ask for them again.
+        buffer: The latest packets, for consumers that ask for them again or start.
+        newest_seq: The extended sequence number of the newest packet, -1 before the first.
         rate: What arrives, retransmissions included.
         key_frames: Key frames that have started.
         nacked_packets: Packets that were asked for again, counted once per request.
@@ -76,6 +78,7 @@ class IncomingStream:
         self.buffer = RetransmissionBuffer[ForwardedPacket](
             RETRANSMISSION_PACKETS, RETRANSMISSION_AGE_NS
         )
+        self.newest_seq = -1
         self.rate = RateCounter()
         self.key_frames = 0
         self.nacked_packets = 0
@@ -83,11 +86,11 @@ class IncomingStream:
         self.restarts = 0
         self._translator = translator
         self._unwrapper = SequenceUnwrapper()
-        self._newest_seq = -1
         self._nack = NackGenerator() if ("nack", "") in feedback else None
         self._key_frame_requester = KeyFrameRequester()
         self._prefers_pli = ("nack", "pli") in feedback or ("ccm", "fir") not in feedback
         self._fir_sequence = 0
+        self._key_frame: ForwardedPacket | None = None
         self._inspectors = {
             each.payload_type: _KEY_FRAME_INSPECTORS.get(each.mime_type.lower(), _always_starts)
             for each in media
@@ -146,16 +149,31 @@ class IncomingStream:
             return None
         if self._nack is not None:
             self._nack.on_packet(ext_seq, now_ns, recovered=recovered)
-        if ext_seq > self._newest_seq:
-            self._newest_seq = ext_seq
-        elif ext_seq <= self._newest_seq - RETRANSMISSION_PACKETS:
+        if ext_seq > self.newest_seq:
+            self.newest_seq = ext_seq
+        elif ext_seq <= self.newest_seq - RETRANSMISSION_PACKETS:
             return None  # SRTP would not protect it any more, so far behind the newest one
         is_key_frame = inspect(packet.data, packet.payload_start, packet.payload_end)
-        if is_key_frame and self._is_video:
-            self._on_key_frame(ext_seq, now_ns)
         forwarded = self._translator.translate(packet, elements, ext_seq, is_key_frame, now_ns)
         self.buffer.store(ext_seq, forwarded, now_ns)
+        if is_key_frame and self._is_video:
+            self._on_key_frame(forwarded, now_ns)
         return forwarded
+
+    def find_replay_start(self) -> ReplayStart | None:
+        """Where a receiver can start without a new key frame, None if it can't."""
+        if self._key_frame is None:
+            return None
+        return find_replay_start(
+            self.buffer,
+            self._key_frame.ext_seq,
+            self.newest_seq,
+            holes_are_filled=self._nack is not None,
+        )
+
+    def forget_key_frame(self) -> None:
+        """Lets nobody start with what has arrived so far."""
+        self._key_frame = None
 
     def request_key_frame(self, now_ns: int) -> None:
         """Wants a key frame; `poll` says when to ask the sender for it."""
@@ -183,6 +201,7 @@ class IncomingStream:
                 sequence_numbers = tuple(ext_seq & 0xFFFF for ext_seq in lost)
                 feedback.append(GenericNack(sender_ssrc, self.ssrc, sequence_numbers))
             if self._nack.take_key_frame_needed():
+                self.forget_key_frame()  # what followed it is incomplete for good
                 self.request_key_frame(now_ns)
         if self._key_frame_requester.poll(now_ns):
             self.key_frame_requests += 1
@@ -203,14 +222,21 @@ class IncomingStream:
         # nothing of the old one is asked for any more.
         ext_seq = self._unwrapper.restart(packet.sequence_number)
         statistics.on_packet(ext_seq, packet.timestamp, size_bytes, now_ns)
+        self.forget_key_frame()
         self.restarts += 1
         return ext_seq
 
-    def _on_key_frame(self, ext_seq: int, now_ns: int) -> None:
+    def _on_key_frame(self, packet: ForwardedPacket, now_ns: int) -> None:
         self.key_frames += 1
         self._key_frame_requester.on_key_frame(now_ns)
         if self._nack is not None:
-            self._nack.on_key_frame(ext_seq)
+            self._nack.on_key_frame(packet.ext_seq)
+        known = self._key_frame
+        # A frame may carry its parameter sets twice: it begins with the first of them.
+        if known is None or (
+            packet.ext_seq > known.ext_seq and packet.timestamp != known.timestamp
+        ):
+            self._key_frame = packet
 
     def _key_frame_request(self, sender_ssrc: int, media_ssrc: int) -> RtcpPacket:
         if self._prefers_pli:

@@ -17,6 +17,10 @@ from sidecar.engine.sequence_rewriter import SequenceRewriter
 from sidecar.ortc.parameters import RtpParameters
 from sidecar.rtp.rtcp import ReportBlock, SenderReport
 from sidecar.sfu.forwarding import ForwardedPacket
+from sidecar.sfu.replay import Replay, ReplayStart
+
+START_PATIENCE_NS: Final = 250_000_000
+"""A receiver that asks for a key frame so soon after the start has not had the time to see it."""
 
 _HEADER: Final = struct.Struct("!HHII")
 _HEADER_BYTES: Final = 12
@@ -107,15 +111,29 @@ class OutgoingStream:
         self._throttle = RetransmissionThrottle()
         self._rewriter = SequenceRewriter(codec.clock_rate, start.sequence_number, start.timestamp)
         self._synchronised = False
+        self._replay: Replay | None = None
+        self._replay_started_ns: int | None = None
+        self._replayed_below_seq = 0
 
     def restart(self) -> None:
         """Waits for the next packet that a decoder can start with."""
         self._synchronised = False
+        self._replay = None
 
     @property
     def synchronised(self) -> bool:
         """Whether packets flow; False while it waits for a key frame."""
         return self._synchronised
+
+    @property
+    def replaying(self) -> bool:
+        """Whether it is being brought up to date: what arrives waits in the buffer until then."""
+        return self._replay is not None
+
+    @property
+    def has_started(self) -> bool:
+        """Whether it has got a key frame, or is getting one now."""
+        return self._synchronised or self._replay is not None
 
     @property
     def round_trip_ns(self) -> int | None:
@@ -128,6 +146,7 @@ class OutgoingStream:
             return
         rewriter = self._rewriter
         if batch.lowest_seq < rewriter.sync_seq:
+            self._forward_replayed(batch, now_ns, out)
             late = [each for each in batch.packets if each.ext_seq >= rewriter.sync_seq]
             if not late:
                 return
@@ -150,6 +169,54 @@ class OutgoingStream:
         rewriter.note_sent(latest.ext_seq, latest.timestamp, now_ns)
         self._count(batch, now_ns)
 
+    def begin_replay(self, start: ReplayStart, now_ns: int) -> bool:
+        """Starts with what is in the buffer; `replay` then sends it.
+
+        Returns:
+            False if the receiver has had packets of that key frame or later ones: some decoders
+            take them for old ones the second time.
+        """
+        first, last = start.first, start.last
+        if first.ext_seq <= self._rewriter.newest_sent_seq:
+            return False
+        self._rewriter.synchronise_to_replay(
+            first.ext_seq, first.timestamp, last.ext_seq, last.timestamp, now_ns
+        )
+        self._replay = Replay(self._source, first.ext_seq)
+        self._replay_started_ns = now_ns
+        self._replayed_below_seq = last.ext_seq + 1
+        return True
+
+    def replay(self, size_bytes: int, newest_seq: int, now_ns: int, out: list[bytes]) -> None:
+        """Appends the next instalment of a replay to `out`.
+
+        Behind the last one the stream is synchronised. If the buffer has lost packets that had
+        not been sent, it is neither that nor replaying any more.
+
+        Args:
+            size_bytes: Of the instalment.
+            newest_seq: The newest packet in the buffer.
+            now_ns: The time.
+            out: Packets to send.
+        """
+        replay = self._replay
+        if replay is None:
+            return
+        if replay.is_overtaken(newest_seq):
+            self.restart()
+            return
+        packets = replay.take(size_bytes, newest_seq)
+        if packets:
+            self._send_replayed(packets, now_ns, out)
+        if replay.has_reached(newest_seq):
+            self._replay = None
+            self._synchronised = True
+
+    def has_just_started(self, now_ns: int) -> bool:
+        """Whether a key frame has begun to go out so lately that to ask for one is premature."""
+        started_ns = self._replay_started_ns
+        return started_ns is not None and now_ns - started_ns < START_PATIENCE_NS
+
     def retransmit(self, lost: Iterable[int], now_ns: int, out: list[bytes]) -> None:
         """Appends what a Generic NACK asks for to `out` (RFC 4585 section 6.2.1).
 
@@ -168,11 +235,14 @@ class OutgoingStream:
             source = self._rewriter.source(sequence_number)
             if source is None:
                 continue
-            packet = self._source.get(source.ext_seq, now_ns)
+            if source.ext_seq < self._replayed_below_seq:
+                packet = self._source.peek(source.ext_seq)  # old, but sent only lately
+            else:
+                packet = self._source.get(source.ext_seq, now_ns)
             if packet is None or not self._throttle.allow(source.ext_seq, len(packet.tail), now_ns):
                 continue
             self.retransmitted_packets += 1
-            timestamp = (packet.timestamp + source.timestamp_offset) & 0xFFFFFFFF
+            timestamp = source.output_timestamp(packet.timestamp)
             out.append(self._again(packet, sequence_number, timestamp, now_ns))
 
     def sender_report(
@@ -226,11 +296,46 @@ class OutgoingStream:
         self._synchronised = True
         return True
 
+    def _forward_replayed(self, batch: Batch, now_ns: int, out: list[bytes]) -> None:
+        """Sends what was missing when its part of the stream was replayed."""
+        rewriter = self._rewriter
+        replayed = [
+            packet
+            for packet in batch.packets
+            if rewriter.start_seq <= packet.ext_seq < rewriter.sync_seq
+        ]
+        if replayed:
+            self._send_replayed(replayed, now_ns, out)
+
+    def _send_replayed(self, packets: list[ForwardedPacket], now_ns: int, out: list[bytes]) -> None:
+        rewriter = self._rewriter
+        for packet in packets:
+            timestamp = rewriter.squeezed(packet.ext_seq, packet.timestamp)
+            header = _HEADER.pack(
+                packet.first_word,
+                (packet.ext_seq + rewriter.seq_offset) & 0xFFFF,
+                (timestamp + rewriter.timestamp_offset) & 0xFFFFFFFF,
+                self.ssrc,
+            )
+            # Without RTX a NACK is answered with the bytes in the buffer, see `_again`.
+            is_plain = self._rtx_payload_type(packet) is None
+            out.append(header + (packet.tail if is_plain else packet.tail_sent_at(now_ns)))
+        latest = max(packets, key=_ext_seq)
+        newest_timestamp = rewriter.squeezed(latest.ext_seq, latest.timestamp)
+        rewriter.note_sent(latest.ext_seq, newest_timestamp, now_ns)
+        self._count(Batch(packets), now_ns)
+
+    def _rtx_payload_type(self, packet: ForwardedPacket) -> int | None:
+        """That of the packet's retransmissions, None where they go out plain."""
+        if self.rtx_ssrc is None:
+            return None
+        return self._rtx_payload_types.get(packet.first_word & 0x7F)
+
     def _again(
         self, packet: ForwardedPacket, sequence_number: int, timestamp: int, now_ns: int
     ) -> bytes:
         header = _HEADER.pack(packet.first_word, sequence_number, timestamp, self.ssrc)
-        rtx_payload_type = self._rtx_payload_types.get(packet.first_word & 0x7F)
+        rtx_payload_type = self._rtx_payload_type(packet)
         if self.rtx_ssrc is None or rtx_payload_type is None:
             # The very same bytes: different ones under the same number would use the cipher's
             # nonce twice (RFC 7714 section 8.4).

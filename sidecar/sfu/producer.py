@@ -10,6 +10,7 @@ from sidecar.rtp.rtcp import RtcpPacket
 from sidecar.sfu.forwarding import ForwardedPacket
 from sidecar.sfu.incoming import IncomingStream
 from sidecar.sfu.outgoing import Batch
+from sidecar.sfu.starting import Starting
 from sidecar.sfu.stats import ProducerStats
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Producer:
         self._key_frame_wanted = False
         self._consumers: dict[str, Consumer] = {}
         self._live: tuple[Consumer, ...] = ()
+        self._starting = Starting(stream, self._report_defect)
         self._pending: list[ForwardedPacket] = []
 
     def pause(self) -> None:
@@ -60,9 +62,13 @@ class Producer:
             self.refresh_live()
 
     def resume(self) -> None:
-        """Goes on; video starts with the next key frame, which is asked for."""
+        """Goes on; video starts with the next key frame, which is asked for.
+
+        What arrived during the pause was not meant for anybody.
+        """
         if self.paused:
             self.paused = False
+            self.stream.forget_key_frame()
             self.refresh_live()
 
     def close(self) -> None:
@@ -105,21 +111,36 @@ class Producer:
 
     def refresh_live(self) -> None:
         """Works out anew which consumers are fed. Called when a state of them has changed."""
-        self._live = tuple(each for each in self._consumers.values() if each.refresh_live())
+        live = [each for each in self._consumers.values() if each.refresh_live()]
+        self._live = tuple(each for each in live if not each.is_replaying)
+
+    def start_soon(self, consumer: Consumer) -> None:
+        """Starts a consumer that has become live, from the buffer or with a new key frame."""
+        self._starting.add(consumer)
+        self.transport.touch()
 
     def request_key_frame(self) -> None:
         """Wants a key frame from the sender, as soon as it may be asked."""
         self._key_frame_wanted = True
         self.transport.touch()
 
+    @property
+    def next_timeout_ns(self) -> int | None:
+        """When `poll` has something to do even if nothing arrives."""
+        timeouts = (self.stream.next_timeout_ns, self._starting.next_timeout_ns)
+        return min((timeout for timeout in timeouts if timeout is not None), default=None)
+
     def poll(self, now_ns: int, sender_ssrc: int) -> list[RtcpPacket]:
-        """The feedback due to the sender.
+        """Starts consumers, and returns the feedback due to the sender.
 
         Args:
             now_ns: The time.
             sender_ssrc: Our SSRC in feedback messages.
         """
-        if not self._live:
+        if self._starting.is_busy:
+            self._key_frame_wanted |= self._starting.poll(now_ns)
+            self.refresh_live()
+        if not self._live and not self._starting.is_busy:
             self.stream.cancel_key_frame_request()
         elif self._key_frame_wanted:
             self.stream.request_key_frame(now_ns)
@@ -137,8 +158,10 @@ class Producer:
         if self.stream.restarts != restarts:
             self._pending.clear()
             self.transport.clock.forget(packet.ssrc)
-            for consumer in self._live:
-                consumer.start_anew()
+            for consumer in self._consumers.values():
+                if consumer.live:
+                    consumer.start_anew()
+            self.refresh_live()
         if forwarded is not None and self._live:
             self._pending.append(forwarded)
 
@@ -152,4 +175,7 @@ class Producer:
             try:
                 consumer.forward(batch, now_ns)
             except Exception as error:  # a mistake of ours must not take the class with it
-                self.transport.router.worker.network.report_defect(consumer.transport, error)
+                self._report_defect(consumer, error)
+
+    def _report_defect(self, consumer: Consumer, error: Exception) -> None:
+        self.transport.router.worker.network.report_defect(consumer.transport, error)

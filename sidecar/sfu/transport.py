@@ -266,7 +266,7 @@ class WebRtcTransport:
         timeouts_ns: list[int | None] = []
         for producer in self.producers.values():
             feedback += producer.poll(now_ns, self.ssrc)
-            timeouts_ns.append(producer.stream.next_timeout_ns)
+            timeouts_ns.append(producer.next_timeout_ns)
         media_ssrc = self.streams.any_source_ssrc()
         feedback += self._transport_cc.poll(now_ns, self.ssrc, media_ssrc)
         timeouts_ns.append(self._transport_cc.next_timeout_ns)

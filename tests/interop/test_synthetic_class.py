@@ -71,7 +71,8 @@ async def test_a_full_class_receives_every_packet(classroom: Classroom) -> None:
 async def test_key_frame_requests_of_a_starting_class_are_coalesced(classroom: Classroom) -> None:
     teacher = await classroom.teach()
     await classroom.attend(STUDENTS)
-    assert 1 <= teacher.outgoing.key_frame_requests < STUDENTS / 4
+    # None at all, if the first key frame was there before the first student.
+    assert teacher.outgoing.key_frame_requests < STUDENTS / 4
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_late_student_gets_a_picture_though_requests_get_lost(seed: int) -> None
 
 def test_whole_class_that_joins_at_once_makes_the_picture_pulse_once() -> None:
     lesson = Lesson(1)
-    lesson.run(S)
+    lesson.run(5 * S)
     before = len(lesson.teacher.key_frames)
     students = [lesson.join() for _ in range(49)]
     lesson.run(S)

@@ -32,6 +32,9 @@ def test_old_packet_is_not_given_out(buffer: RetransmissionBuffer[str]) -> None:
     buffer.store(70_000, "a", 0)
     assert buffer.get(70_000, 1000) == "a"
     assert buffer.get(70_000, 1001) is None
+    assert buffer.peek(70_000) == "a"
+    buffer.store(70_008, "b", 1001)
+    assert buffer.peek(70_000) is None
 
 
 def test_late_packet_fills_its_place(buffer: RetransmissionBuffer[str]) -> None:

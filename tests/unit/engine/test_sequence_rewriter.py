@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from sidecar.engine.sequence_rewriter import (
     MAX_BEHIND_PACKETS,
     MAX_SEGMENTS,
+    SQUEEZED_MS,
     SequenceRewriter,
 )
 
@@ -172,3 +175,92 @@ class TestSourceSequence:
         assert source_sequence(rewriter, 1000) is None
         assert source_sequence(rewriter, 1001) == 70_010
         assert source_sequence(rewriter, 1000 + MAX_SEGMENTS) == 70_000 + 10 * MAX_SEGMENTS
+
+
+REPLAYED_FRAMES = 30
+
+
+def start_replay(
+    rewriter: SequenceRewriter, first: int, timestamp: int, frame_ticks: int = FRAME_TICKS
+) -> None:
+    """Start with frames of one packet each, the last of which is the newest there is."""
+    last = REPLAYED_FRAMES - 1
+    rewriter.synchronise_to_replay(
+        first,
+        timestamp & 0xFFFF_FFFF,
+        first + last,
+        (timestamp + last * frame_ticks) & 0xFFFF_FFFF,
+        0,
+    )
+
+
+def send_replayed(rewriter: SequenceRewriter, ext_seq: int, timestamp: int) -> tuple[int, int]:
+    """Send one packet as the replay does; return its output numbers."""
+    squeezed = rewriter.squeezed(ext_seq, timestamp & 0xFFFF_FFFF)
+    return forward(rewriter, ext_seq, squeezed, 0)
+
+
+class TestReplay:
+    @pytest.mark.parametrize("frame_ticks", [1500, FRAME_TICKS, 90_000, 180_000])
+    @pytest.mark.parametrize("timestamp", [0, 0xFFFF_0000, 0x7FFF_0000])
+    @pytest.mark.parametrize("source", STARTS)
+    def test_numbers_are_continuous_and_each_frame_keeps_a_time_of_its_own(
+        self, source: int, timestamp: int, frame_ticks: int
+    ) -> None:
+        rewriter = SequenceRewriter(90_000, 65_530, 0xFFFF_FFF0)
+        first = 65536 + source
+        start_replay(rewriter, first, timestamp, frame_ticks)
+        assert rewriter.start_seq == first
+        assert rewriter.sync_seq == first + REPLAYED_FRAMES
+        sent = [
+            send_replayed(rewriter, first + count, timestamp + count * frame_ticks)
+            for count in range(REPLAYED_FRAMES + 10)
+        ]
+        assert [number for number, _ in sent] == [
+            (65_530 + count) & 0xFFFF for count in range(REPLAYED_FRAMES + 10)
+        ]
+        assert sent[0][1] == 0xFFFF_FFF0
+        steps = [(later[1] - earlier[1]) & 0xFFFF_FFFF for earlier, later in pairwise(sent)]
+        assert all(0 < step < frame_ticks for step in steps[: REPLAYED_FRAMES - 1])
+        assert set(steps[REPLAYED_FRAMES - 1 :]) == {frame_ticks}
+
+    def test_takes_hardly_any_time(self, rewriter: SequenceRewriter) -> None:
+        start_replay(rewriter, 70_000, 0)
+        last = REPLAYED_FRAMES - 1
+        _, timestamp = send_replayed(rewriter, 70_000 + last, last * FRAME_TICKS)
+        assert timestamp - 50_000 <= 90 * SQUEEZED_MS
+
+    def test_of_an_instant_is_not_squeezed(self, rewriter: SequenceRewriter) -> None:
+        start_replay(rewriter, 70_000, 0, frame_ticks=90)
+        assert send_replayed(rewriter, 70_001, 90) == (1001, 50_090)
+
+    def test_every_sent_number_leads_back_to_its_packet_and_timestamp(
+        self, rewriter: SequenceRewriter
+    ) -> None:
+        start_replay(rewriter, 70_000, 7)
+        for count in range(2 * REPLAYED_FRAMES):
+            timestamp = 7 + count * FRAME_TICKS
+            number, output_timestamp = send_replayed(rewriter, 70_000 + count, timestamp)
+            source = rewriter.source(number)
+            assert source is not None
+            assert source.ext_seq == 70_000 + count
+            assert source.output_timestamp(timestamp) == output_timestamp
+
+    def test_that_is_broken_off_leaves_no_gap_and_no_trace(
+        self, rewriter: SequenceRewriter
+    ) -> None:
+        start_replay(rewriter, 70_000, 0)
+        number, timestamp = send_replayed(rewriter, 70_000, 0)
+        rewriter.synchronise(80_000, 0, 0)
+        after = forward(rewriter, 80_000, 0, 0)
+        assert after == (number + 1, timestamp + 1)
+        assert source_sequence(rewriter, number) == 70_000
+        assert source_sequence(rewriter, number + 1) == 80_000
+        assert rewriter.squeezed(79_999, 5) == 5
+
+    def test_tells_what_the_newest_packet_sent_was(self, rewriter: SequenceRewriter) -> None:
+        assert rewriter.newest_sent_seq == -1
+        start_replay(rewriter, 70_000, 0)
+        assert rewriter.newest_sent_seq == -1
+        send_replayed(rewriter, 70_000, 0)
+        assert rewriter.newest_sent_seq == 70_000

@@ -31,10 +31,9 @@ class TestStart:
         lesson = Lesson()
         pli = PictureLossIndication(lesson.teacher.transport.ssrc, media.VIDEO_SSRC)
         student = lesson.peer()
+        lesson.consumer.close()
         lesson.advance(S)
-        lesson.start()
-        lesson.advance(S)
-        lesson.teacher.hears()
+        lesson.teacher_sends(100)
         student.consumes(lesson.producer)
         assert key_frame_requests(lesson.teacher) == [pli]
         lesson.teacher_sends(101, 102)
@@ -187,9 +186,12 @@ class TestFanOut:
     def test_slow_starter_does_not_hold_up_the_others(self) -> None:
         lesson = Lesson()
         lesson.start()
+        long_ago = 100 + lesson.producer.stream.buffer.capacity
+        lesson.teacher_sends(*range(101, long_ago))
         late = lesson.peer()
         late.consumes(lesson.producer)
-        lesson.teacher_sends(101, 102)
+        lesson.student.gets()
+        lesson.teacher_sends(long_ago, long_ago + 1)
         assert len(lesson.student.gets()) == 2
         assert late.gets() == []
 

@@ -118,6 +118,7 @@ class TestClose:
         lesson.start()
         other = lesson.peer()
         other.consumes(lesson.producer)
+        other.gets()
         told: list[str] = []
         lesson.student.transport.on_closed = told.append
         lesson.student.link.breaks = True
