@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from sidecar.net.ice import Address
-from sidecar.net.platform import max_segments, segment_size_option
+from sidecar.net.platform import max_segments, send_segments
 
-MAX_RUN_BYTES: Final = 60_000
-"""A run goes to the kernel as one UDP datagram's worth of bytes: at most 65,507."""
+if TYPE_CHECKING:
+    from sidecar.net.packet_memory import Run
 
 _REFUSALS: Final = frozenset(
     {errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP}
@@ -44,44 +44,22 @@ class DatagramSender:
         except OSError:
             self.dropped += 1
 
-    def send_all(self, datagrams: Sequence[memoryview], address: Address) -> None:
+    def send_runs(self, runs: Sequence[Run], address: Address) -> None:
         """Sends datagrams to one address, in their order."""
-        if len(datagrams) == 1 or self.max_segments == 1:
-            for datagram in datagrams:
-                self.send(datagram, address)
-            return
-        for run in equal_runs(datagrams, self.max_segments):
-            if len(run) == 1:
-                self.send(run[0], address)
+        for run in runs:
+            if len(run.datagrams) == 1 or self.max_segments == 1:
+                for datagram in run.datagrams:
+                    self.send(datagram, address)
             else:
                 self._send_run(run, address)
 
-    def _send_run(self, run: Sequence[memoryview], address: Address) -> None:
-        option = segment_size_option(len(run[0]))
+    def _send_run(self, run: Run, address: Address) -> None:
         try:
-            self._socket.sendmsg(run, (option,), 0, address)
+            send_segments(self._socket, run.buffers, run.segment_bytes, address)
         except OSError as error:
             if error.errno not in _REFUSALS:
-                self.dropped += len(run)
+                self.dropped += len(run.datagrams)
                 return
             self.max_segments = 1
-            for datagram in run:
+            for datagram in run.datagrams:
                 self.send(datagram, address)
-
-
-def equal_runs(
-    datagrams: Sequence[memoryview], max_segments: int
-) -> Iterator[Sequence[memoryview]]:
-    """Cuts datagrams into runs of one size; the last of a run may be shorter than the others."""
-    count = len(datagrams)
-    start = 0
-    while start < count:
-        size_bytes = len(datagrams[start])
-        limit = min(count, start + max_segments, start + MAX_RUN_BYTES // size_bytes)
-        end = start + 1
-        while end < limit and len(datagrams[end]) == size_bytes:
-            end += 1
-        if end < limit and len(datagrams[end]) < size_bytes:
-            end += 1
-        yield datagrams[start:end]
-        start = end

@@ -12,13 +12,15 @@ from sidecar.net.dtls_records import FINGERPRINT_ALGORITHMS, DtlsRole, is_dtls
 from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
 from sidecar.net.handshake import Handshake
 from sidecar.net.ice import Address, IceLite
+from sidecar.net.limits import MAX_PACKETS, MAX_RTP_BYTES
 from sidecar.ortc.parameters import DtlsParameters, IceCandidate, IceParameters
 from sidecar.rtp.packet import is_rtcp
 from sidecar.sfu import SfuError
 
 if TYPE_CHECKING:
     from sidecar.net.dtls import Certificate
-    from sidecar.net.srtp import PacketSlots, SrtpSession
+    from sidecar.net.packet_memory import PacketMemory, Run
+    from sidecar.net.srtp import SrtpSession
     from sidecar.sfu import WebRtcTransport
 
 logger = logging.getLogger(__name__)
@@ -36,14 +38,14 @@ class Port(Protocol):
         ...
 
     @property
-    def packet_slots(self) -> PacketSlots:
+    def packet_memory(self) -> PacketMemory:
         """Where links protect what they send."""
         ...
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Sends a datagram, or drops it."""
 
-    def send_all(self, datagrams: Sequence[memoryview], address: Address) -> None:
+    def send_runs(self, runs: Sequence[Run], address: Address) -> None:
         """Sends datagrams in their order, or drops some."""
 
     def new_credentials(self, link: MediaLink) -> IceParameters:
@@ -157,7 +159,8 @@ class MediaLink:
         if srtp is None or address is None:
             return
         try:
-            self._send_rtp(srtp, rtp, address)
+            if rtp:
+                self._send_rtp(srtp, rtp, address)
             for packet in rtcp:
                 self._send_rtcp(srtp, packet, address)
         except SrtpKeyUsedUpError as error:
@@ -192,12 +195,15 @@ class MediaLink:
             self.undecryptable += 1
 
     def _send_rtp(self, srtp: SrtpSession, packets: Sequence[bytes], address: Address) -> None:
-        slots = self._port.packet_slots
-        for start in range(0, len(packets), len(slots)):
-            some = packets[start : start + len(slots)]
-            protected = srtp.protect_rtp(some, slots)
-            self.unsendable += len(some) - len(protected)
-            self._port.send_all(protected, address)
+        if len(packets) > MAX_PACKETS or max(map(len, packets)) > MAX_RTP_BYTES:
+            short = [packet for packet in packets if len(packet) <= MAX_RTP_BYTES]
+            self.unsendable += len(packets) - len(short)
+            for start in range(0, len(short), MAX_PACKETS):
+                self._send_rtp(srtp, short[start : start + MAX_PACKETS], address)
+            return
+        runs = srtp.protect_rtp(packets, self._port.packet_memory)
+        self.unsendable += len(packets) - sum(len(run.datagrams) for run in runs)
+        self._port.send_runs(runs, address)
 
     def _send_rtcp(self, srtp: SrtpSession, packet: bytes, address: Address) -> None:
         try:

@@ -21,7 +21,7 @@ from sidecar.ortc.parameters import IceParameters
 
 if TYPE_CHECKING:
     from sidecar.net.dtls import Certificate
-    from sidecar.net.srtp import PacketSlots
+    from sidecar.net.packet_memory import PacketMemory, Run
     from sidecar.sfu import WebRtcTransport, Worker
 
 logger = logging.getLogger(__name__)
@@ -30,8 +30,10 @@ MAX_DATAGRAM_BYTES: Final = 2048
 MAX_DATAGRAMS_PER_WAKE_UP: Final = 256
 """What is drained before anything is sent on: bounds the latency of the first packet."""
 
-PACKET_SLOTS: Final = 64
-"""As many as one system call can send."""
+NAP_S: Final = 0.000_25
+MAX_NAPS: Final = 3
+"""How long the rest of a burst is waited for. Shorter than the event loop's timers can be; nothing
+that it does meanwhile could not wait for so long."""
 
 CONSENT_CHECK_INTERVAL_S: Final = 1.0
 HANDSHAKE_THREADS: Final = 2
@@ -60,6 +62,7 @@ class MediaPort:
         make_certificate: Callable[[], Certificate],
         *,
         clock: Callable[[], int] = time.monotonic_ns,
+        nap: Callable[[float], None] = time.sleep,
     ) -> None:
         """Wraps a bound socket. `start` begins to receive.
 
@@ -69,12 +72,14 @@ class MediaPort:
             make_certificate: Makes the one for DTLS; called once, in a thread, when the first
                 peer is about to come.
             clock: The time in nanoseconds (monotonic).
+            nap: Waits for some seconds, holding up the event loop.
         """
         self.address_book = address_book
         self.unknown_datagrams = 0
         self._socket = media_socket
         self._sender = DatagramSender(media_socket)
         self._clock = clock
+        self._nap = nap
         self._loop = asyncio.get_running_loop()
         self._executor = ThreadPoolExecutor(HANDSHAKE_THREADS, thread_name_prefix="dtls")
         self._make_certificate = make_certificate
@@ -151,19 +156,19 @@ class MediaPort:
         return self._certificate.result()
 
     @cached_property
-    def packet_slots(self) -> PacketSlots:
+    def packet_memory(self) -> PacketMemory:
         """Where links protect what they send."""
-        from sidecar.net.srtp import PacketSlots  # is there already: somebody has keys
+        from sidecar.net.packet_memory import PacketMemory  # is there already: somebody has keys
 
-        return PacketSlots(PACKET_SLOTS)
+        return PacketMemory()
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Sends a datagram; one that the system does not take is lost, as on any network."""
         self._sender.send(datagram, address)
 
-    def send_all(self, datagrams: Sequence[memoryview], address: Address) -> None:
+    def send_runs(self, runs: Sequence[Run], address: Address) -> None:
         """Sends datagrams in their order; what the system does not take is lost."""
-        self._sender.send_all(datagrams, address)
+        self._sender.send_runs(runs, address)
 
     def new_credentials(self, link: MediaLink) -> IceParameters:
         """Makes ICE credentials by which checks for the link are recognised."""
@@ -190,19 +195,35 @@ class MediaPort:
     # The event loop's callbacks.
 
     def _on_readable(self) -> None:
-        """Drains the socket, then has everything sent on at once."""
+        """Drains the socket, then has everything sent on at once.
+
+        A sender's pacer lets several packets go at a time, of which the first wakes us up. The
+        others are waited for, for a moment: a batch costs little more than a packet.
+        """
+        self._drain()
+        worker = self._worker
+        for _ in range(MAX_NAPS):
+            if worker is None or not worker.has_media:
+                break
+            self._nap(NAP_S)
+            if not self._drain():
+                break
+        self._process(self._clock())
+
+    def _drain(self) -> bool:
+        """Takes what has arrived; False if that is nothing."""
         now_ns = self._clock()
         receive = self._socket.recvfrom
-        for _ in range(MAX_DATAGRAMS_PER_WAKE_UP):
+        for number in range(MAX_DATAGRAMS_PER_WAKE_UP):
             try:
                 datagram, address = receive(MAX_DATAGRAM_BYTES)
             except BlockingIOError:
-                break
+                return number > 0
             except OSError:
                 continue  # Windows reports an earlier datagram's ICMP error here
             if datagram:
                 self._dispatch(datagram, address, now_ns)
-        self._process(now_ns)
+        return False  # what is left has to wait until this is sent on
 
     def _dispatch(self, datagram: bytes, address: Address, now_ns: int) -> None:
         if is_stun(datagram):

@@ -10,7 +10,7 @@ import stat
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -50,20 +50,48 @@ def configure_media_socket(media_socket: socket.socket) -> None:
 def max_segments(udp_socket: socket.socket) -> int:
     """How many datagrams the system makes out of one send, 1 if it can't.
 
-    Linux has UDP_SEGMENT since 4.18 (udp(7)). macOS has nothing of the kind.
+    Linux has UDP_SEGMENT since 4.18 (udp(7)), Windows has UDP_SEND_MSG_SIZE since 10 version 2004.
+    macOS has nothing of the kind.
     """
-    if not IS_LINUX:
+    if IS_LINUX:
+        option = _UDP_SEGMENT
+    elif IS_WINDOWS:
+        from sidecar.net.windows import UDP_SEND_MSG_SIZE
+
+        option = UDP_SEND_MSG_SIZE
+    else:
         return 1
     try:
-        udp_socket.getsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT)
+        udp_socket.getsockopt(socket.IPPROTO_UDP, option)
     except OSError:
         return 1
     return _UDP_MAX_SEGMENTS
 
 
-def segment_size_option(size_bytes: int) -> tuple[int, int, bytes]:
-    """The control message that has a buffer cut into datagrams of this size."""
-    return socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT_SIZE.pack(size_bytes)
+def send_segments(
+    udp_socket: socket.socket,
+    buffers: Sequence[memoryview],
+    segment_bytes: int,
+    address: tuple[str, int],
+) -> None:
+    """Sends datagrams by one call, where `max_segments` is more than 1.
+
+    Args:
+        udp_socket: Where.
+        buffers: Their bytes, one behind the other, at most 65,507 of them.
+        segment_bytes: The size of each; the last one may be shorter.
+        address: Where to.
+
+    Raises:
+        OSError: The system refuses, or has no room.
+    """
+    if IS_WINDOWS:
+        from sidecar.net.windows import send_in_messages
+
+        send_in_messages(udp_socket, buffers, segment_bytes, address)
+        return
+    option = (socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT_SIZE.pack(segment_bytes))
+    udp_socket.sendmsg(buffers, (option,), 0, address)
 
 
 def on_stop_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final
 
 import pylibsrtp
-from pylibsrtp import ffi, lib  # type: ignore[attr-defined]  # the binding, for use in place
+from pylibsrtp import lib  # type: ignore[attr-defined]  # the binding, for use in place
 
 from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
+from sidecar.net.packet_memory import PacketMemory, Run
 
 REPLAY_WINDOW_PACKETS: Final = 1024
 """How far behind the newest packet one may still arrive (RFC 3711 section 3.3.2: 64 or more)."""
-
-MAX_RTP_BYTES: Final = 1356
-"""The longest RTP packet that can be protected: libsrtp wants room behind it in 1500 bytes."""
 
 _OK: Final = 0
 _KEY_EXPIRED: Final = 15
 """``srtp_err_status_t`` of libsrtp, also the index of pylibsrtp's texts."""
 
-_SLOT_BYTES: Final = 1504  # a multiple of 4: libsrtp wants its packets aligned
 _srtp_protect = lib.srtp_protect
 
 
@@ -34,12 +32,14 @@ class SrtpProfile:
         key_bytes: Length of one master key.
         salt_bytes: Length of one master salt.
         libsrtp_id: libsrtp's number of it.
+        tag_bytes: What it adds to an RTP packet.
     """
 
     name: str
     key_bytes: int
     salt_bytes: int
     libsrtp_id: int
+    tag_bytes: int
 
     @property
     def keying_material_bytes(self) -> int:
@@ -48,37 +48,17 @@ class SrtpProfile:
 
 
 PROFILES: Final = (
-    SrtpProfile("SRTP_AEAD_AES_256_GCM", 32, 12, pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM),
-    SrtpProfile("SRTP_AEAD_AES_128_GCM", 16, 12, pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM),
-    SrtpProfile("SRTP_AES128_CM_SHA1_80", 16, 14, pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80),
+    SrtpProfile(
+        "SRTP_AEAD_AES_256_GCM", 32, 12, pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 16
+    ),
+    SrtpProfile(
+        "SRTP_AEAD_AES_128_GCM", 16, 12, pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16
+    ),
+    SrtpProfile(
+        "SRTP_AES128_CM_SHA1_80", 16, 14, pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 10
+    ),
 )
 """The profiles offered, best first: AES-GCM is several times cheaper than AES-CM with HMAC-SHA1."""
-
-
-class PacketSlots:
-    """Memory for protected packets, used again and again.
-
-    pylibsrtp's own `Session.protect` copies each packet twice and allocates three times. Here a
-    packet is copied to where it is encrypted, and sent from there.
-
-    Attributes:
-        views: The slots, to read and to write.
-        pointers: The same for libsrtp.
-        length: Where libsrtp finds and leaves the length of a packet.
-    """
-
-    __slots__ = ("_memory", "length", "pointers", "views")
-
-    def __init__(self, count: int) -> None:
-        self._memory = ffi.new("char[]", count * _SLOT_BYTES)
-        memory = memoryview(ffi.buffer(self._memory))
-        starts = range(0, count * _SLOT_BYTES, _SLOT_BYTES)
-        self.views = [memory[start : start + _SLOT_BYTES] for start in starts]
-        self.pointers = [self._memory + start for start in starts]
-        self.length = ffi.new("int *")
-
-    def __len__(self) -> int:
-        return len(self.views)
 
 
 class SrtpSession:
@@ -89,7 +69,7 @@ class SrtpSession:
         SrtpKeyUsedUpError: From the protecting ones, when no other packet has a chance either.
     """
 
-    __slots__ = ("_inbound", "_outbound", "_outbound_context")
+    __slots__ = ("_inbound", "_outbound", "_outbound_context", "_tag_bytes")
 
     def __init__(self, profile: SrtpProfile, keying_material: bytes, *, is_dtls_client: bool):
         """Splits what DTLS exported: client key, server key, client salt, server salt.
@@ -106,6 +86,7 @@ class SrtpSession:
         self._inbound = self._session(profile, remote, pylibsrtp.Policy.SSRC_ANY_INBOUND)
         self._outbound = self._session(profile, local, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
         self._outbound_context = self._outbound._srtp[0]
+        self._tag_bytes = profile.tag_bytes
 
     @staticmethod
     def _session(profile: SrtpProfile, key: bytes, direction: int) -> pylibsrtp.Session:
@@ -114,33 +95,30 @@ class SrtpSession:
         policy.allow_repeat_tx = True  # plain retransmission sends a sequence number again
         return pylibsrtp.Session(policy)
 
-    def protect_rtp(self, packets: Sequence[bytes], slots: PacketSlots) -> list[memoryview]:
+    def protect_rtp(self, packets: Sequence[bytes], memory: PacketMemory) -> Sequence[Run]:
         """Encrypts and authenticates RTP packets in memory that is there already.
 
+        pylibsrtp's own `Session.protect` copies each packet twice and allocates three times.
+
         Args:
-            packets: At most as many as there are slots.
-            slots: Where the protected packets are put.
+            packets: At most ``MAX_PACKETS``, none longer than ``MAX_RTP_BYTES``.
+            memory: Where the protected packets are put.
 
         Returns:
-            What libsrtp has taken, in the same order: valid until the slots are used again.
+            What libsrtp has taken, in the same order: valid until the memory is used again.
 
         Raises:
             SrtpKeyUsedUpError: It has taken one no more, nor would it take any other.
         """
-        srtp, length = self._outbound_context, slots.length
-        protected = []
-        for packet, slot, pointer in zip(packets, slots.views, slots.pointers, strict=False):
-            size_bytes = len(packet)
-            if size_bytes > MAX_RTP_BYTES:
-                continue
-            slot[:size_bytes] = packet
-            length[0] = size_bytes
-            status = _srtp_protect(srtp, pointer, length)
-            if status == _KEY_EXPIRED:
-                raise SrtpKeyUsedUpError(pylibsrtp.ERRORS[status])
-            if status == _OK:
-                protected.append(slot[: length[0]])
-        return protected
+        layout = memory.load(packets, self._tag_bytes)
+        context = repeat(self._outbound_context)
+        statuses = list(map(_srtp_protect, context, layout.pointers, layout.lengths))
+        if not any(statuses):
+            return layout.runs
+        if _KEY_EXPIRED in statuses:
+            raise SrtpKeyUsedUpError(pylibsrtp.ERRORS[_KEY_EXPIRED])
+        taken = zip(layout.datagrams, statuses, strict=True)
+        return [Run([each], [each], len(each)) for each, status in taken if status == _OK]
 
     def unprotect_rtp(self, packet: bytes) -> bytes:
         """Checks and decrypts an SRTP packet."""

@@ -10,10 +10,14 @@ import ctypes
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from typing import Any, Final
 
 _SIO_UDP_CONNRESET: Final = 0x9800000C
 """Whether an ICMP "port unreachable" makes the next receive fail."""
+
+UDP_SEND_MSG_SIZE: Final = 2
+"""Into datagrams of which size a send is cut, 0 for none (ws2ipdef.h)."""
 
 FILE_TYPE_PIPE: Final = 3
 
@@ -35,6 +39,25 @@ def ignore_port_unreachable(media_socket: socket.socket) -> None:
         None,
         None,
     )
+
+
+def send_in_messages(
+    udp_socket: socket.socket,
+    buffers: Sequence[memoryview],
+    size_bytes: int,
+    address: tuple[str, int],
+) -> None:
+    """Sends a buffer as datagrams of one size.
+
+    The size is an option of the socket. It is taken back at once: whatever is longer would be cut
+    as well.
+    """
+    data = buffers[0] if len(buffers) == 1 else b"".join(buffers)
+    udp_socket.setsockopt(socket.IPPROTO_UDP, UDP_SEND_MSG_SIZE, size_bytes)
+    try:
+        udp_socket.sendto(data, address)
+    finally:
+        udp_socket.setsockopt(socket.IPPROTO_UDP, UDP_SEND_MSG_SIZE, 0)
 
 
 def wake_on_signal(loop: asyncio.AbstractEventLoop) -> None:

@@ -15,7 +15,8 @@ from sidecar.net.dtls import Certificate, DtlsEndpoint
 from sidecar.net.errors import SrtpError
 from sidecar.net.ice import Address
 from sidecar.net.link import MediaLink
-from sidecar.net.srtp import PacketSlots, SrtpSession
+from sidecar.net.packet_memory import PacketMemory, Run
+from sidecar.net.srtp import SrtpSession
 from sidecar.ortc.parameters import IceParameters
 from sidecar.sfu import WebRtcTransport, Worker
 
@@ -304,10 +305,10 @@ def protect_rtp(session: SrtpSession, packet: bytes) -> bytes:
     Raises:
         SrtpError: libsrtp does not take it.
     """
-    protected = session.protect_rtp([packet], PacketSlots(1))
-    if not protected:
+    runs = session.protect_rtp([packet], PacketMemory())
+    if not runs:
         raise SrtpError("refused")
-    return bytes(protected[0])
+    return bytes(runs[0].datagrams[0])
 
 
 class FakePort:
@@ -323,7 +324,7 @@ class FakePort:
 
     def __init__(self, certificate: Certificate) -> None:
         self.certificate = certificate
-        self.packet_slots = PacketSlots(2)
+        self.packet_memory = PacketMemory()
         self.sent: list[tuple[bytes, Address]] = []
         self.known: list[str] = []
         self.retired: list[MediaLink] = []
@@ -334,8 +335,8 @@ class FakePort:
     def send(self, datagram: bytes, address: Address) -> None:
         self.sent.append((datagram, address))
 
-    def send_all(self, datagrams: Sequence[memoryview], address: Address) -> None:
-        self.sent += [(bytes(datagram), address) for datagram in datagrams]
+    def send_runs(self, runs: Sequence[Run], address: Address) -> None:
+        self.sent += [(bytes(datagram), address) for run in runs for datagram in run.datagrams]
 
     def new_credentials(self, _link: MediaLink) -> IceParameters:
         self._issued += 1
@@ -366,11 +367,13 @@ class FakeWorker:
 
     Attributes:
         processed: When it was called.
+        has_media: Whether it has something to send on.
         next_timeout_ns: When it wants to be called.
     """
 
     def __init__(self) -> None:
         self.processed: list[int] = []
+        self.has_media = False
         self.next_timeout_ns = 1 << 62
         self._called = asyncio.Event()
 

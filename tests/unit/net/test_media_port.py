@@ -18,7 +18,7 @@ from sidecar.net.dtls import Certificate, DtlsEndpoint
 from sidecar.net.dtls_records import is_dtls
 from sidecar.net.ice import MAX_VALID_ADDRESSES, Address
 from sidecar.net.link import MediaLink
-from sidecar.net.media_port import MAX_DATAGRAMS_PER_WAKE_UP, MediaPort
+from sidecar.net.media_port import MAX_DATAGRAMS_PER_WAKE_UP, MAX_NAPS, MediaPort
 from sidecar.net.media_socket import open_media_socket
 from sidecar.ortc.parameters import DtlsParameters, IceParameters
 from tests.unit.net.support import (
@@ -82,13 +82,20 @@ class Server:
         self.worker = FakeWorker()
         self.clock = FakeClock()
         self.certificates_made = 0
+        self.naps = 0
+        self.during_nap: Callable[[], None] = lambda: None
         self.port = MediaPort(
             cast(socket.socket, self.socket),
             AddressBook(bound_to=LOOPBACK, announced=()),
             self.make_certificate,
             clock=self.clock,
+            nap=self.nap,
         )
         self.port.start(self.worker.as_worker())
+
+    def nap(self, _seconds: float) -> None:
+        self.naps += 1
+        self.during_nap()
 
     def make_certificate(self) -> Certificate:
         self.certificates_made += 1
@@ -561,3 +568,42 @@ async def test_the_certificate_is_made_when_the_first_peer_is_about_to_come(serv
 async def test_a_link_gets_its_certificate_without_preparation(server: Server) -> None:
     link, _ = server.open_link()
     assert link.dtls_parameters.fingerprints == tuple(CERTIFICATE.fingerprints)
+
+
+async def test_the_rest_of_a_burst_is_waited_for_and_sent_on_with_its_first_packet(
+    server: Server, new_peer: NewPeer
+) -> None:
+    peer = new_peer()
+    server.worker.has_media = True
+    unknown = server.port.unknown_datagrams
+    bursts = iter([b"second", b"third"])
+
+    def during_nap() -> None:
+        for datagram in bursts:
+            peer.send(datagram)
+            return
+
+    server.during_nap = during_nap
+    peer.send(b"first")
+    await server.worker.next_call()
+    assert len(server.worker.processed) == 1
+    assert server.port.unknown_datagrams - unknown == 3
+    assert server.naps == 3
+
+
+async def test_a_burst_without_end_is_sent_on_all_the_same(
+    server: Server, new_peer: NewPeer
+) -> None:
+    peer = new_peer()
+    server.worker.has_media = True
+    server.during_nap = lambda: peer.send(b"more")
+    peer.send(b"first")
+    await server.worker.next_call()
+    assert server.naps == MAX_NAPS
+
+
+async def test_what_is_not_media_is_not_waited_with(server: Server, new_peer: NewPeer) -> None:
+    peer = new_peer()
+    peer.send(b"anything")
+    await server.worker.next_call()
+    assert server.naps == 0

@@ -336,32 +336,75 @@ def test_on_windows_a_signal_ends_the_loops_waiting(monkeypatch: pytest.MonkeyPa
 
 
 class SegmentingSocket:
-    """A socket of a kernel that may know UDP_SEGMENT."""
+    """A socket of a system that may know how to cut what is sent."""
 
-    def __init__(self, error: OSError | None = None) -> None:
+    def __init__(self, known_option: int | None, error: OSError | None = None) -> None:
+        self.known_option = known_option
         self.error = error
+        self.size_bytes = 0
+        self.datagrams: list[bytes] = []
 
-    def getsockopt(self, level: int, _option: int) -> int:
+    def getsockopt(self, level: int, option: int) -> int:
         assert level == socket.IPPROTO_UDP
+        if option != self.known_option:
+            raise OSError(errno.ENOPROTOOPT, "no such option")
+        return 0
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        assert (level, option) == (socket.IPPROTO_UDP, self.known_option)
+        self.size_bytes = value
+
+    def sendto(self, data: bytes | memoryview, address: tuple[str, int]) -> None:
         if self.error is not None:
             raise self.error
-        return 0
+        assert address == ("192.0.2.1", 9)
+        step = self.size_bytes or len(data)
+        self.datagrams += [bytes(data[i : i + step]) for i in range(0, len(data), step)]
+
+
+UDP_SEGMENT, UDP_SEND_MSG_SIZE = 103, 2
 
 
 @pytest.mark.parametrize(
-    ("is_linux", "error", "expected"),
+    ("system", "option", "expected"),
     [
-        (True, None, 64),
-        (True, OSError(errno.ENOPROTOOPT, "before 4.18"), 1),
-        (False, None, 1),
+        ("IS_LINUX", UDP_SEGMENT, 64),
+        ("IS_LINUX", None, 1),
+        ("IS_WINDOWS", UDP_SEND_MSG_SIZE, 64),
+        ("IS_WINDOWS", None, 1),
+        ("macOS", UDP_SEGMENT, 1),
     ],
 )
-def test_runs_are_sent_where_the_kernel_can_cut_them(
-    is_linux: bool, error: OSError | None, expected: int, monkeypatch: pytest.MonkeyPatch
+def test_runs_are_sent_where_the_system_can_cut_them(
+    system: str, option: int | None, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(platform, "IS_LINUX", is_linux)
-    udp_socket = cast(socket.socket, SegmentingSocket(error))
+    for name in ("IS_LINUX", "IS_WINDOWS"):
+        monkeypatch.setattr(platform, name, name == system)
+    udp_socket = cast(socket.socket, SegmentingSocket(option))
     assert platform.max_segments(udp_socket) == expected
+
+
+@pytest.mark.parametrize("pieces", [[b"aaaabbbbcc"], [b"aaaa", b"bbbb", b"cc"]])
+def test_windows_cuts_a_run_and_nothing_after_it(
+    pieces: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "IS_WINDOWS", True)
+    fake = SegmentingSocket(UDP_SEND_MSG_SIZE)
+    buffers = [memoryview(piece) for piece in pieces]
+    platform.send_segments(cast(socket.socket, fake), buffers, 4, ("192.0.2.1", 9))
+    assert fake.datagrams == [b"aaaa", b"bbbb", b"cc"]
+    fake.sendto(b"longer than that", ("192.0.2.1", 9))
+    assert fake.datagrams[-1] == b"longer than that"
+
+
+def test_windows_cuts_nothing_after_a_run_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "IS_WINDOWS", True)
+    fake = SegmentingSocket(UDP_SEND_MSG_SIZE, OSError(errno.EINVAL, "no"))
+    with pytest.raises(OSError, match="no"):
+        platform.send_segments(
+            cast(socket.socket, fake), [memoryview(b"aaaabb")], 4, ("192.0.2.1", 9)
+        )
+    assert fake.size_bytes == 0
 
 
 def test_a_process_can_be_deaf_to_all_that_stops_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sidecar.net import srtp as srtp_module
 from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
+from sidecar.net.limits import MAX_RTP_BYTES
+from sidecar.net.packet_memory import PacketMemory
 from sidecar.net.srtp import (
-    MAX_RTP_BYTES,
     PROFILES,
     REPLAY_WINDOW_PACKETS,
-    PacketSlots,
     SrtpProfile,
     SrtpSession,
 )
@@ -267,8 +267,6 @@ def test_no_cut_off_packet_passes(profile: SrtpProfile) -> None:
 def test_a_packet_that_is_too_long_is_refused_and_spoils_nothing(profile: SrtpProfile) -> None:
     client, server = make_pair(profile)
     with pytest.raises(SrtpError):
-        protect_rtp(client, rtp_packet(1, bytes(1400)))
-    with pytest.raises(SrtpError):
         client.protect_rtcp(RTCP_PACKET + bytes(1400))
     with pytest.raises(SrtpError):
         server.unprotect_rtp(bytes([0x80]) + bytes(2047))
@@ -304,19 +302,28 @@ def test_only_a_used_up_key_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(srtp_module, "_srtp_protect", lambda *_arguments: used_up)
     with pytest.raises(SrtpKeyUsedUpError):
-        session.protect_rtp([rtp_packet(1)], PacketSlots(1))
+        session.protect_rtp([rtp_packet(1)], PacketMemory())
     monkeypatch.setattr(pylibsrtp.Session, "protect_rtcp", refuse)
     with pytest.raises(SrtpKeyUsedUpError):
         session.protect_rtcp(RTCP_PACKET)
 
 
-def test_packets_are_protected_side_by_side_and_refused_ones_left_out() -> None:
+@every_profile
+def test_packets_are_protected_side_by_side(profile: SrtpProfile) -> None:
+    client, server = make_pair(profile)
+    packets = [rtp_packet(number, bytes(length)) for number, length in enumerate((80, 80, 81, 9))]
+    runs = client.protect_rtp(packets, PacketMemory())
+    protected = [bytes(each) for run in runs for each in run.datagrams]
+    assert [server.unprotect_rtp(each) for each in protected] == packets
+    assert {len(p) - len(q) for p, q in zip(protected, packets, strict=True)} == {profile.tag_bytes}
+
+
+def test_refused_packets_are_left_out() -> None:
     client, server = make_pair(PROFILES[0])
-    packets = [rtp_packet(1), b"nonsense", rtp_packet(2, bytes(1400)), rtp_packet(3, b"last")]
-    slots = PacketSlots(4)
-    protected = client.protect_rtp(packets, slots)
-    assert [server.unprotect_rtp(bytes(each)) for each in protected] == [packets[0], packets[3]]
-    assert len(client.protect_rtp([rtp_packet(4)] * 9, slots)) == 4  # no more than fit
+    packets = [rtp_packet(1), b"nonsense", rtp_packet(3, b"last")]
+    runs = client.protect_rtp(packets, PacketMemory())
+    protected = [bytes(each) for run in runs for each in run.datagrams]
+    assert [server.unprotect_rtp(each) for each in protected] == [packets[0], packets[2]]
 
 
 def test_the_longest_packet_that_fits_is_protected() -> None:
