@@ -19,6 +19,8 @@ from sidecar.rtp.packet import RtpPacket
 _VERSION_AND_EXTENSION: Final = 0x9000
 """First 16 bits of an RTP header: version 2, no padding, an extension, no CSRC."""
 
+_PADDING: Final = 0x2000
+
 _ABS_SEND_TIME_BYTES: Final = 3
 _ONE_BYTE_VALUE_OFFSET: Final = 5
 _TWO_BYTE_VALUE_OFFSET: Final = 6
@@ -36,10 +38,19 @@ class ForwardedPacket:
         timestamp: The producer's RTP timestamp (32 bits).
         tail: Everything behind the 12 fixed header bytes: extension block and payload.
         payload_offset: Where the payload starts in `tail`.
+        padding_bytes: At the end of `tail`.
         is_key_frame: A decoder can start here (always true of audio).
     """
 
-    __slots__ = ("ext_seq", "first_word", "is_key_frame", "payload_offset", "tail", "timestamp")
+    __slots__ = (
+        "ext_seq",
+        "first_word",
+        "is_key_frame",
+        "padding_bytes",
+        "payload_offset",
+        "tail",
+        "timestamp",
+    )
 
     def __init__(
         self,
@@ -55,7 +66,19 @@ class ForwardedPacket:
         self.timestamp = timestamp
         self.tail = tail
         self.payload_offset = payload_offset
+        self.padding_bytes = 0
         self.is_key_frame = is_key_frame
+
+    def pad(self, count: int) -> None:
+        """Appends padding (RFC 3550 section 5.1) to a packet that nobody has got yet.
+
+        Args:
+            count: How many bytes, up to 255; none for 0.
+        """
+        if count:
+            self.first_word |= _PADDING
+            self.padding_bytes = count
+            self.tail += bytes(count - 1) + bytes((count,))
 
     def tail_sent_at(self, now_ns: int) -> bytes:
         """The tail with abs-send-time for sending again."""

@@ -34,7 +34,7 @@ class Batch:
         lowest_seq: The lowest extended sequence number among them.
         latest: The packet with the highest one.
         size_bytes: The sum of their sizes as sent.
-        payload_bytes: The same without headers.
+        payload_bytes: The same without headers and padding.
         key_frames: How many of them start a key frame.
     """
 
@@ -45,7 +45,9 @@ class Batch:
         self.lowest_seq = min(packet.ext_seq for packet in packets)
         self.latest = max(packets, key=_ext_seq)
         self.size_bytes = sum(len(packet.tail) + _HEADER_BYTES for packet in packets)
-        self.payload_bytes = sum(len(packet.tail) - packet.payload_offset for packet in packets)
+        self.payload_bytes = sum(
+            len(packet.tail) - packet.payload_offset - packet.padding_bytes for packet in packets
+        )
         self.key_frames = sum(packet.is_key_frame for packet in packets)
 
 

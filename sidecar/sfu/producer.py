@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sidecar.ortc.parameters import MediaKind, RtpParameters
 from sidecar.rtp.packet import RtpPacket
 from sidecar.rtp.rtcp import RtcpPacket
+from sidecar.sfu.equalising import equalise
 from sidecar.sfu.forwarding import ForwardedPacket
 from sidecar.sfu.incoming import IncomingStream
 from sidecar.sfu.outgoing import Batch
@@ -169,6 +170,8 @@ class Producer:
         """Hands what has arrived since the last call to every live consumer."""
         if not self._pending:
             return
+        if self.kind == "video":
+            equalise(self._pending)
         batch = Batch(self._pending)
         self._pending = []
         for consumer in self._live:

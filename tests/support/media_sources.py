@@ -25,8 +25,13 @@ def parameter_sets() -> bytes:
 
 
 def fragment(nal_type: int, body: bytes) -> list[bytes]:
-    """Split a NAL unit into FU-A payloads (RFC 6184 section 5.8)."""
-    chunks = [body[i : i + PAYLOAD_BYTES] for i in range(0, len(body), PAYLOAD_BYTES)]
+    """Split a NAL unit into FU-A payloads (RFC 6184 section 5.8), about equally as Chromium does.
+
+    Their sizes differ by one byte at most, and the larger ones come last.
+    """
+    count = -(-len(body) // PAYLOAD_BYTES)
+    ends = [(number + 1) * len(body) // count for number in range(count)]
+    chunks = [body[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     payloads = []
     for index, chunk in enumerate(chunks):
         start = 0x80 if index == 0 else 0
