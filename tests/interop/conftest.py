@@ -1,13 +1,23 @@
-"""A running SFU for the tests of this folder."""
+"""A running SFU for the tests of this folder, and what is started once for all of them.
+
+All tests with a browser share one event loop, because they share one browser process.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
 
+from tests.interop.browsers.chromium import launch_chromium, open_chromium_tab
+from tests.interop.browsers.lesson import TabOpener
+from tests.interop.browsers.page_host import build_page, serve_page
+from tests.requirements import require
 from tests.support.classroom import Classroom
 from tests.support.sfu_process import SfuProcess
 
@@ -62,3 +72,37 @@ async def classroom(sfu: SfuProcess) -> AsyncIterator[Classroom]:
     room = Classroom(sfu.url)
     yield room
     await room.leave()
+
+
+@pytest.fixture(scope="session")
+def page_url() -> Iterator[str]:
+    """The test page, built from its present source."""
+    require("page")
+    build_page(require("node"))
+    with serve_page() as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """One Chromium for all tests."""
+    async with launch_chromium(require("chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_chromium(chromium: Browser, page_url: str) -> TabOpener:
+    """Opens a Chromium tab for the person of that name."""
+    return partial(open_chromium_tab, chromium, page_url)
+
+
+@pytest.fixture(scope="session")
+def frozen_sidecar() -> Path:
+    """The SFU as one executable file."""
+    return Path(require("frozen-sidecar"))
+
+
+@pytest.fixture(scope="session")
+def frozen_folder() -> Path:
+    """The SFU as a folder with an executable in it."""
+    return Path(require("frozen-folder"))
