@@ -98,15 +98,19 @@ def test_bridge(missing_is_failure: bool) -> int:
 
 
 def lint(arguments: Sequence[str]) -> int:
-    """Check style, format and types."""
+    """Check style, format and types, also of the Tauri plugin where there is Rust."""
     if arguments:
         raise SetupError("lint takes no arguments")
     # mypy looks into the packages that the tests import, so these must be there too.
     prepare(extras=("test", "lint"))
     checks = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"])
     codes = [_wait_for([str(VENV_PYTHON), "-m", *check], folder=ROOT) for check in checks]
-    if shutil.which("cargo-fmt"):
-        codes.append(_wait_for(["cargo", "fmt", "--all", "--check"], folder=BRIDGE))
+    if missing := _missing_for_rust():
+        _skip("lint of tauri-bridge", missing, missing_is_failure=False)
+        return max(codes)
+    clippy = ["clippy", "--locked", "--all-targets", "--package", BRIDGE_CRATE]
+    for arguments in (["fmt", "--all", "--check"], [*clippy, "--", "--deny", "warnings"]):
+        codes.append(_wait_for(["cargo", *arguments], folder=BRIDGE))
     return max(codes)
 
 
@@ -187,7 +191,7 @@ def _missing_for_rust() -> str:
 
 def _skip(what: str, missing: str, missing_is_failure: bool) -> int:
     outcome = "FAILED" if missing_is_failure else "SKIPPED"
-    print(f"dev.py: {outcome} the {what}: they need {missing}", file=sys.stderr)
+    print(f"dev.py: {outcome} the {what}: this needs {missing}", file=sys.stderr)
     return int(missing_is_failure)
 
 

@@ -226,8 +226,9 @@ class TauriApp:
 @contextmanager
 def virtual_display(xvfb: str) -> Iterator[str]:
     """Start an X server without a screen, and yield the name of its display."""
-    screen = ["-screen", "0", "1024x768x24", "-nolisten", "tcp"]
-    with subprocess.Popen([xvfb, "-displayfd", "1", *screen], stdout=subprocess.PIPE) as server:
+    # It would start anew whenever the last window closes, just when the next one may open.
+    options = ["-noreset", "-screen", "0", "1024x768x24", "-nolisten", "tcp"]
+    with subprocess.Popen([xvfb, "-displayfd", "1", *options], stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         try:
             yield f":{server.stdout.readline().decode().strip()}"
@@ -254,7 +255,12 @@ async def launch_app(
     try:
         await _eventually(lambda: is_up(driver_url), lambda: "the WebDriver listens")
         how = {"binary": str(installation.program), "args": []}
-        window = await WebDriver.open(driver_url, {"webkitgtk:browserOptions": how})
+        try:
+            window = await WebDriver.open(driver_url, {"webkitgtk:browserOptions": how})
+        except TimeoutError:
+            # So the driver behaves when the app has died, too.
+            running = {n: installation.processes(n) for n in (APP_NAME, SIDECAR_NAME)}
+            raise AssertionError(f"never: a window; there are {running}") from None
         yield TauriApp(installation, home, window, environment)
     finally:
         process.kill()

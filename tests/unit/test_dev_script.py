@@ -179,7 +179,7 @@ class Machine:
         return subprocess.CompletedProcess(command, int(not self.has_libraries))
 
     def wait_for(self, command: Sequence[str], folder: Path | None = None) -> int:
-        self.run.append(" ".join(command[:3] if "pytest" in command else command[:2]))
+        self.run.append(" ".join(command[:3] if "-m" in command else command[:2]))
         return int(bool(self.failing) and self.failing in self.run[-1])
 
 
@@ -260,6 +260,18 @@ def test_what_the_plugins_tests_lack_is_named(
     said = capsys.readouterr().err
     assert ("FAILED" if arguments else "SKIPPED") in said
     assert hint in said
+
+
+@pytest.mark.parametrize("missing", ["", "cargo", "pkg-config"])
+def test_the_plugin_is_linted_where_it_can_be(
+    machine: Machine, missing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.programs.discard(missing)
+    machine.failing = "mypy"
+    assert dev.lint([]) == 1
+    python = ["python -m ruff", "python -m ruff", "python -m mypy"]
+    assert machine.run == [*python, *([] if missing else ["cargo fmt", "cargo clippy"])]
+    assert ("SKIPPED the lint" in capsys.readouterr().err) == bool(missing)
 
 
 def test_other_systems_than_linux_bring_tauris_libraries_along(
