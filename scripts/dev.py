@@ -25,8 +25,19 @@ VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 VENV_STAMP = VENV / "installed.json"
 PAGE = ROOT / "tests" / "interop" / "page"
-PAGE_STAMP = PAGE / "node_modules" / ".installed.json"
+BRIDGE = ROOT / "tauri-bridge"
+NPM_STAMP = Path("node_modules") / ".installed.json"
+BRIDGE_CRATE = "tauri-plugin-classroom-sfu"
 OLDEST_PYTHON = (3, 11)
+INTERRUPTED = 2
+"""What pytest ends with after Ctrl+C."""
+
+RUST = "Rust; install it from https://rustup.rs"
+NODE = "Node.js with npm; install it from https://nodejs.org"
+TAURI_LIBRARIES = (
+    "the libraries that Tauri is built with; "
+    "install them with: apt-get install libwebkit2gtk-4.1-dev pkg-config"
+)
 
 
 class SetupError(Exception):
@@ -61,21 +72,45 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def test(arguments: Sequence[str]) -> int:
-    """Run the tests; with ``--all`` a missing browser or Node is a failure, not a skip."""
-    # Some tests freeze the program.
+    """Run the tests; with ``--all`` a missing browser or Node is a failure, not a skip.
+
+    The Tauri plugin's own tests come after those of pytest, unless these are chosen by arguments.
+    """
     prepare(extras=("build", "test"))  # some tests freeze the program
-    prepare_page()
-    return _wait_for([str(VENV_PYTHON), "-m", "pytest", *arguments], folder=ROOT)
+    prepare_npm(PAGE)
+    code = _wait_for([str(VENV_PYTHON), "-m", "pytest", *arguments], folder=ROOT)
+    if code == INTERRUPTED or not {"--all"}.issuperset(arguments):
+        return code
+    return max(code, test_bridge(missing_is_failure="--all" in arguments))
+
+
+def test_bridge(missing_is_failure: bool) -> int:
+    """Run the tests of the Tauri plugin and of its guest JS, where there are Rust and npm."""
+    if missing := _missing_for_rust():
+        code = _skip("Rust tests of tauri-bridge", missing, missing_is_failure)
+    else:
+        code = _wait_for(["cargo", "test", "--locked", "--package", BRIDGE_CRATE], folder=BRIDGE)
+    npm = shutil.which("npm")
+    if npm is None:
+        return max(code, _skip("npm tests of tauri-bridge", NODE, missing_is_failure))
+    prepare_npm(BRIDGE)
+    return max(code, _wait_for([npm, "test"], folder=BRIDGE))
 
 
 def lint(arguments: Sequence[str]) -> int:
-    """Check style, format and types."""
+    """Check style, format and types, also of the Tauri plugin where there is Rust."""
     if arguments:
         raise SetupError("lint takes no arguments")
     # mypy looks into the packages that the tests import, so these must be there too.
     prepare(extras=("test", "lint"))
     checks = (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"])
     codes = [_wait_for([str(VENV_PYTHON), "-m", *check], folder=ROOT) for check in checks]
+    if missing := _missing_for_rust():
+        _skip("lint of tauri-bridge", missing, missing_is_failure=False)
+        return max(codes)
+    clippy = ["clippy", "--locked", "--all-targets", "--package", BRIDGE_CRATE]
+    for arguments in (["fmt", "--all", "--check"], [*clippy, "--", "--deny", "warnings"]):
+        codes.append(_wait_for(["cargo", *arguments], folder=BRIDGE))
     return max(codes)
 
 
@@ -121,24 +156,43 @@ def prepare(extras: Sequence[str]) -> None:
     _write_stamp(VENV_STAMP, {**identity, **project, "extras": " ".join(wanted)})
 
 
-def prepare_page() -> None:
-    """Install the npm packages of the browser tests' page, where there is Node.
+def prepare_npm(folder: Path) -> None:
+    """Install the npm packages of a folder, where there is npm.
 
-    Without them the tests that need them are skipped, and say so.
+    Without them the tests that need them are skipped, or fail, and say so.
     """
-    lock = PAGE / "package-lock.json"
+    lock = folder / "package-lock.json"
     npm = shutil.which("npm")
     if npm is None or not lock.exists():
         return
     wanted = {"lock": _digest(lock)}
-    if _read_stamp(PAGE_STAMP) == wanted:
+    if _read_stamp(folder / NPM_STAMP) == wanted:
         return
-    print(f"dev.py: installing the npm packages of {PAGE}", file=sys.stderr)
+    print(f"dev.py: installing the npm packages of {folder}", file=sys.stderr)
     install = [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-    if subprocess.run(install, cwd=PAGE, stdout=sys.stderr, check=False).returncode:
-        print("dev.py: npm failed, so the browser tests cannot run", file=sys.stderr)
+    if subprocess.run(install, cwd=folder, stdout=sys.stderr, check=False).returncode:
+        print(f"dev.py: npm failed, so what needs it in {folder} cannot run", file=sys.stderr)
         return
-    _write_stamp(PAGE_STAMP, wanted)
+    _write_stamp(folder / NPM_STAMP, wanted)
+
+
+def _missing_for_rust() -> str:
+    """What the Rust tests lack and how to get it, or nothing."""
+    if shutil.which("cargo") is None:
+        return RUST
+    if not sys.platform.startswith("linux"):
+        return ""
+    pkg_config = shutil.which("pkg-config")
+    if pkg_config is None:
+        return TAURI_LIBRARIES
+    found = subprocess.run([pkg_config, "--exists", "webkit2gtk-4.1"], check=False)
+    return TAURI_LIBRARIES if found.returncode else ""
+
+
+def _skip(what: str, missing: str, missing_is_failure: bool) -> int:
+    outcome = "FAILED" if missing_is_failure else "SKIPPED"
+    print(f"dev.py: {outcome} the {what}: this needs {missing}", file=sys.stderr)
+    return int(missing_is_failure)
 
 
 def _setup_step(command: Sequence[str]) -> None:

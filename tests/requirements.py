@@ -1,4 +1,4 @@
-"""What some tests need beyond Python packages: browsers, Node, network namespaces.
+"""What some tests need beyond Python packages: browsers, Node, Rust, network namespaces.
 
 A test (or a fixture) asks with ``require``. A missing part is a named skip with the command that
 installs it; under ``pytest --all`` it is a failure, so that a continuous-integration run cannot
@@ -19,6 +19,9 @@ from pathlib import Path
 import pytest
 
 PAGE_FOLDER = Path(__file__).parent / "interop" / "page"
+BRIDGE_FOLDER = Path(__file__).parents[1] / "tauri-bridge"
+APP_FOLDER = BRIDGE_FOLDER / "examples" / "classroom-app" / "src-tauri"
+SIDECAR_NAME = f"classroom-sfu{'.exe' if os.name == 'nt' else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,14 @@ def _find_page_packages() -> str | None:
     return str(packages) if complete else None
 
 
+def _find_tauri_libraries() -> str | None:
+    pkg_config = _program("pkg-config")
+    if pkg_config is None or platform.system() != "Linux":
+        return None
+    wanted = [pkg_config, "--exists", "webkit2gtk-4.1"]
+    return pkg_config if subprocess.run(wanted, check=False).returncode == 0 else None
+
+
 def _find_network_namespaces() -> str | None:
     ip = _program("ip", places=("/usr/sbin/ip",))
     if ip is None or platform.system() != "Linux":
@@ -95,6 +106,8 @@ def _find_network_namespaces() -> str | None:
     subprocess.run([ip, "netns", "delete", name], capture_output=True, check=False)
     return ip
 
+
+_ON_LINUX = "run the tests on Linux, for instance in a virtual machine"
 
 REQUIREMENTS: Mapping[str, Requirement] = {
     "chromium": Requirement(
@@ -129,6 +142,26 @@ REQUIREMENTS: Mapping[str, Requirement] = {
         _find_page_packages,
         {"": f"npm ci --prefix {PAGE_FOLDER}"},
     ),
+    "cargo": Requirement("Rust", lambda: _program("cargo"), {"": "https://rustup.rs"}),
+    "tauri-libraries": Requirement(
+        "the libraries that Tauri is built with on Linux",
+        _find_tauri_libraries,
+        {
+            "": "apt-get install libwebkit2gtk-4.1-dev pkg-config",
+            "Windows": _ON_LINUX,
+            "Darwin": _ON_LINUX,
+        },
+    ),
+    "webkit-driver": Requirement(
+        "WebKitWebDriver",
+        lambda: _program("WebKitWebDriver"),
+        {
+            "": "apt-get install webkit2gtk-driver",
+            "Windows": _ON_LINUX,
+            "Darwin": _ON_LINUX,
+        },
+    ),
+    "xvfb": Requirement("Xvfb", lambda: _program("Xvfb"), {"": "apt-get install xvfb"}),
     "network-namespaces": Requirement(
         "Linux network namespaces (root and the program `ip`)",
         _find_network_namespaces,
@@ -153,8 +186,7 @@ def require(name: str) -> str:
     """Return where the named requirement is, or end the test here.
 
     Args:
-        name: a key of ``REQUIREMENTS``: "chromium", "firefox", "node", "page" or
-            "network-namespaces".
+        name: a key of ``REQUIREMENTS``, such as "chromium".
 
     Returns:
         The path of the program (of ``node_modules`` for "page").

@@ -72,7 +72,7 @@ impl Sidecar {
         let (requests, received) = mpsc::unbounded_channel();
         let info = Arc::default();
         let supervisor = Supervisor::new(config, program, Box::new(tell), Arc::clone(&info));
-        // Not a thread of the app's pool: on Linux a process ends with the thread that launched it.
+        // Not a thread of the app's pool: whoever is told may take its time.
         std::thread::Builder::new()
             .name("classroom-sfu".into())
             .spawn(move || runtime.block_on(supervisor.run(received)))?;

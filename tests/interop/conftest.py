@@ -1,4 +1,7 @@
-"""A running SFU for the tests of this folder."""
+"""A running SFU for the tests of this folder, and what is started once for all of them.
+
+All tests with a browser share one event loop, because they share one browser process.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,20 @@ import asyncio
 import os
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
 
+from tests.interop.browsers.chromium import launch_chromium, open_chromium_tab
+from tests.interop.browsers.lesson import TabOpener
+from tests.interop.browsers.page_host import build_page, serve_page
+from tests.requirements import require
 from tests.support.classroom import Classroom
-from tests.support.programs import FORMS, PROJECT_FOLDER, Program, program
+from tests.support.programs import FORMS, PROJECT_FOLDER, Program, frozen, program
 from tests.support.sfu_process import SfuProcess
 from tests.support.sidecar import Sidecar
 
@@ -119,3 +129,37 @@ def start_sidecar(environment: dict[str, str], sfu_program: Program) -> Iterator
     yield start
     for sidecar in started:
         sidecar.kill()
+
+
+@pytest.fixture(scope="session")
+def page_url() -> Iterator[str]:
+    """The test page, built from its present source."""
+    require("page")
+    build_page(require("node"))
+    with serve_page() as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """One Chromium for all tests."""
+    async with launch_chromium(require("chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_chromium(chromium: Browser, page_url: str) -> TabOpener:
+    """Opens a Chromium tab for the person of that name."""
+    return partial(open_chromium_tab, chromium, page_url)
+
+
+@pytest.fixture(scope="session")
+def frozen_sidecar() -> Path:
+    """The SFU as one executable file."""
+    return frozen("onefile")
+
+
+@pytest.fixture(scope="session")
+def frozen_folder() -> Path:
+    """The SFU as a folder with an executable in it."""
+    return frozen("onedir").parent

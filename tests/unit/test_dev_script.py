@@ -33,7 +33,7 @@ class Commands:
             dev.VENV_PYTHON.parent.mkdir(parents=True, exist_ok=True)
             dev.VENV_PYTHON.touch()
         if "npm ci" in line:
-            dev.PAGE_STAMP.parent.mkdir(exist_ok=True)
+            (cwd / dev.NPM_STAMP).parent.mkdir(exist_ok=True)
         return subprocess.CompletedProcess(command, int(failed))
 
     def take(self) -> list[str]:
@@ -53,7 +53,7 @@ def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
         "VENV_PYTHON": venv / "bin" / "python",
         "VENV_STAMP": venv / "installed.json",
         "PAGE": tmp_path / "page",
-        "PAGE_STAMP": tmp_path / "page" / "node_modules" / ".installed.json",
+        "BRIDGE": tmp_path / "bridge",
     }.items():
         monkeypatch.setattr(dev, name, value)
     (tmp_path / "pyproject.toml").write_text("[project]")
@@ -134,12 +134,12 @@ def lock(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_pages_packages_are_installed_when_their_lock_changes(
     commands: Commands, lock: Path
 ) -> None:
-    dev.prepare_page()
+    dev.prepare_npm(dev.PAGE)
     assert len(commands.run) == 1
-    dev.prepare_page()
+    dev.prepare_npm(dev.PAGE)
     assert len(commands.run) == 1
     lock.write_text('{"changed": true}')
-    dev.prepare_page()
+    dev.prepare_npm(dev.PAGE)
     assert len(commands.run) == 2
     assert all(line.startswith("/usr/bin/npm ci") for line in commands.run)
 
@@ -148,8 +148,8 @@ def test_a_failure_of_npm_stops_no_other_test_and_is_tried_again(
     commands: Commands, lock: Path
 ) -> None:
     commands.failing = "npm ci"
-    dev.prepare_page()
-    dev.prepare_page()
+    dev.prepare_npm(dev.PAGE)
+    dev.prepare_npm(dev.PAGE)
     assert len(commands.run) == 2
 
 
@@ -157,8 +157,130 @@ def test_without_npm_nothing_is_tried(
     commands: Commands, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda program: None)
-    dev.prepare_page()
+    dev.prepare_npm(dev.PAGE)
     assert commands.run == []
+
+
+class Machine:
+    """What of a machine the tests of the Tauri plugin ask for, and what is run on it."""
+
+    def __init__(self) -> None:
+        self.programs = {"cargo", "npm", "pkg-config"}
+        self.has_libraries = True
+        self.failing = ""
+        self.run: list[str] = []
+
+    def which(self, program: str) -> str | None:
+        return program if program in self.programs else None
+
+    def find_libraries(
+        self, command: Sequence[str], *, check: bool
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, int(not self.has_libraries))
+
+    def wait_for(self, command: Sequence[str], folder: Path | None = None) -> int:
+        self.run.append(" ".join(command[:3] if "-m" in command else command[:2]))
+        return int(bool(self.failing) and self.failing in self.run[-1])
+
+
+PYTEST, CARGO, NPM = "python -m pytest", "cargo test", "npm test"
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A Linux machine that has everything, with a project that is prepared."""
+    machine = Machine()
+    monkeypatch.setattr("shutil.which", machine.which)
+    monkeypatch.setattr("subprocess.run", machine.find_libraries)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(dev, "VENV_PYTHON", Path("python"))
+    monkeypatch.setattr(dev, "_wait_for", machine.wait_for)
+    monkeypatch.setattr(dev, "prepare", lambda extras: None)
+    monkeypatch.setattr(dev, "prepare_npm", lambda folder: None)
+    return machine
+
+
+@pytest.mark.parametrize(
+    ("arguments", "run"),
+    [
+        ([], [PYTEST, CARGO, NPM]),
+        (["--all"], [PYTEST, CARGO, NPM]),
+        (["tests/unit"], [PYTEST]),
+        (["--all", "-k", "name"], [PYTEST]),
+    ],
+    ids=repr,
+)
+def test_the_plugins_tests_come_after_pytest_unless_tests_are_chosen(
+    machine: Machine, arguments: list[str], run: list[str]
+) -> None:
+    assert dev.test(arguments) == 0
+    assert machine.run == run
+
+
+@pytest.mark.parametrize("failing", [PYTEST, CARGO, NPM])
+def test_a_failure_stops_no_other_test_and_is_not_forgotten(machine: Machine, failing: str) -> None:
+    machine.failing = failing
+    assert dev.test([]) == 1
+    assert machine.run == [PYTEST, CARGO, NPM]
+
+
+def test_who_interrupts_the_tests_wants_no_others(machine: Machine) -> None:
+    def interrupted(command: Sequence[str], folder: Path | None = None) -> int:
+        machine.wait_for(command)
+        return dev.INTERRUPTED
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dev, "_wait_for", interrupted)
+        assert dev.test([]) == dev.INTERRUPTED
+    assert machine.run == [PYTEST]
+
+
+@pytest.mark.parametrize(
+    ("missing", "hint", "run"),
+    [
+        ("cargo", "https://rustup.rs", [PYTEST, NPM]),
+        ("npm", "https://nodejs.org", [PYTEST, CARGO]),
+        ("pkg-config", "apt-get install libwebkit2gtk-4.1-dev", [PYTEST, NPM]),
+        ("libraries", "apt-get install libwebkit2gtk-4.1-dev", [PYTEST, NPM]),
+    ],
+)
+@pytest.mark.parametrize("arguments", [[], ["--all"]], ids=repr)
+def test_what_the_plugins_tests_lack_is_named(
+    machine: Machine,
+    missing: str,
+    hint: str,
+    run: list[str],
+    arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    machine.programs.discard(missing)
+    machine.has_libraries = missing != "libraries"
+    assert dev.test(arguments) == len(arguments)
+    assert machine.run == run
+    said = capsys.readouterr().err
+    assert ("FAILED" if arguments else "SKIPPED") in said
+    assert hint in said
+
+
+@pytest.mark.parametrize("missing", ["", "cargo", "pkg-config"])
+def test_the_plugin_is_linted_where_it_can_be(
+    machine: Machine, missing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.programs.discard(missing)
+    machine.failing = "mypy"
+    assert dev.lint([]) == 1
+    python = ["python -m ruff", "python -m ruff", "python -m mypy"]
+    assert machine.run == [*python, *([] if missing else ["cargo fmt", "cargo clippy"])]
+    assert ("SKIPPED the lint" in capsys.readouterr().err) == bool(missing)
+
+
+def test_other_systems_than_linux_bring_tauris_libraries_along(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.programs.discard("pkg-config")
+    monkeypatch.setattr("sys.platform", "win32")
+    assert dev.test([]) == 0
+    assert machine.run == [PYTEST, CARGO, NPM]
 
 
 @pytest.mark.parametrize("arguments", [[], ["start"], ["--all", "test"]], ids=repr)

@@ -44,9 +44,6 @@ pub(crate) struct Process {
 
 impl Process {
     /// Launches a program.
-    ///
-    /// Call it in a thread that lives as long as the process may: on Linux the process is ended
-    /// when the thread ends that has launched it.
     pub(crate) fn launch(program: &Path, args: &[String]) -> io::Result<Self> {
         let mut command = Command::new(program);
         command

@@ -1,27 +1,14 @@
-//! A process group of its own; on Linux the kernel watches over us, too.
+//! A process group of its own.
 
 use std::{io, os::unix::process::ExitStatusExt, process::ExitStatus};
 
 use tokio::process::{Child, Command};
 
+/// There is no parent-death signal (`PR_SET_PDEATHSIG`): of a parent with threads it comes several
+/// times, and the second one would end a one-file executable that is deleting its folder. The end
+/// of stdin comes once, and nothing else has that pipe.
 pub(super) fn prepare(command: &mut Command) {
     command.process_group(0);
-    #[cfg(target_os = "linux")]
-    // SAFETY: prctl is async-signal-safe and touches no memory of ours.
-    unsafe {
-        command.pre_exec(end_with_parent);
-    }
-}
-
-/// A second way to learn of our death besides the end of stdin, should something have inherited
-/// the pipe. Not SIGKILL: a one-file executable has a folder to delete.
-#[cfg(target_os = "linux")]
-fn end_with_parent() -> io::Result<()> {
-    // SAFETY: the arguments are those that the manual page asks for.
-    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 pub(super) fn signal(status: ExitStatus) -> Option<i32> {

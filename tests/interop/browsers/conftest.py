@@ -5,20 +5,15 @@ All of these tests share one event loop, because they share one browser process.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
 
-from tests.interop.browsers.chromium import launch_chromium, open_chromium_tab
 from tests.interop.browsers.lesson import Lesson, TabOpener
-from tests.interop.browsers.page_host import build_page, serve_page
 from tests.interop.conftest import StartSfu
-from tests.requirements import require
 from tests.support.relay import Faults, relay_thread
 
 OpenLesson = Callable[..., Lesson]
@@ -47,28 +42,6 @@ def pytest_runtest_makereport(
     report = yield
     item.stash[_failed] = report.failed
     return report
-
-
-@pytest.fixture(scope="session")
-def page_url() -> Iterator[str]:
-    """The test page, built from its present source."""
-    require("page")
-    build_page(require("node"))
-    with serve_page() as url:
-        yield url
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def chromium() -> AsyncIterator[Browser]:
-    """One Chromium for all tests."""
-    async with launch_chromium(require("chromium")) as browser:
-        yield browser
-
-
-@pytest.fixture
-def open_chromium(chromium: Browser, page_url: str) -> TabOpener:
-    """Opens a Chromium tab for the person of that name."""
-    return partial(open_chromium_tab, chromium, page_url)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -7,6 +7,7 @@ const peers = new Map()
 
 function showState(text) {
   element('state').textContent = text
+  element('warning').textContent = ''
 }
 
 function showList(id, texts) {
@@ -75,7 +76,7 @@ const handlers = {
   exited: () => showGone('The classroom is closed'),
   restarting: ({ attempt, limit }) => showGone(`The classroom comes back (${attempt} of ${limit})`),
   fatal: showError,
-  warning: ({ message }) => showState(message),
+  warning: ({ message }) => (element('warning').textContent = message),
   'peer-joined': (peer) => {
     peers.set(peer.peerId, peer)
     showPeers()
