@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from typing import Final
 
-from sidecar.net.platform import configure_media_socket
+from sidecar.net.platform import SOCKET_BUFFER_BYTES, configure_media_socket
+
+logger = logging.getLogger(__name__)
 
 _TAKEN_ERRORS: Final = frozenset({errno.EADDRINUSE, errno.EACCES})
 """Windows answers EACCES for a port that another program holds exclusively."""
@@ -38,6 +41,13 @@ def open_media_socket(host: str, first_port: int, last_port: int) -> socket.sock
             if error.errno not in _TAKEN_ERRORS:
                 raise
             continue
-        configure_media_socket(media_socket)
+        granted_bytes = configure_media_socket(media_socket)
+        if granted_bytes < SOCKET_BUFFER_BYTES:
+            logger.warning(
+                "the system grants UDP buffers of %d KiB and not %d: a key frame for a full class "
+                "may not fit (on Linux see net.core.rmem_max and net.core.wmem_max)",
+                granted_bytes // 1024,
+                SOCKET_BUFFER_BYTES // 1024,
+            )
         return media_socket
     raise NoFreePortError(f"no free UDP port between {first_port} and {last_port}")

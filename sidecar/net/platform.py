@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -36,15 +37,29 @@ def event_loop_factory() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop()
 
 
-def configure_media_socket(media_socket: socket.socket) -> None:
-    """Makes a UDP socket fit for media: non-blocking, large buffers, deaf to ICMP errors."""
+def configure_media_socket(media_socket: socket.socket) -> int:
+    """Makes a UDP socket fit for media: non-blocking, large buffers, deaf to ICMP errors.
+
+    Returns:
+        The size of its smaller buffer in bytes: the system may grant less than was asked for.
+    """
     media_socket.setblocking(False)
-    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        media_socket.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
+    granted_bytes = min(
+        _enlarge(media_socket, option) for option in (socket.SO_RCVBUF, socket.SO_SNDBUF)
+    )
     if IS_WINDOWS:
         from sidecar.net.windows import ignore_port_unreachable
 
         ignore_port_unreachable(media_socket)
+    return granted_bytes
+
+
+def _enlarge(udp_socket: socket.socket, option: int) -> int:
+    with suppress(OSError):  # macOS refuses what Linux cuts down
+        udp_socket.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
+    size_bytes = udp_socket.getsockopt(socket.SOL_SOCKET, option)
+    # Linux counts its own book-keeping as well, and says twice of what it grants (socket(7)).
+    return size_bytes // 2 if IS_LINUX else size_bytes
 
 
 def max_segments(udp_socket: socket.socket) -> int:

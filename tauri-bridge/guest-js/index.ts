@@ -143,6 +143,8 @@ export interface Status {
     cpuPercent: number
     /** Resident memory, where the system tells. */
     memoryBytes: number | null
+    /** How many processes these figures are of. */
+    processes: number
   }
 }
 

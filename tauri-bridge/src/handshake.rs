@@ -87,6 +87,8 @@ pub struct ProcessCost {
     pub cpu_percent: f64,
     /// Resident memory, where the system tells.
     pub memory_bytes: Option<u64>,
+    /// How many processes these figures are of.
+    pub processes: u32,
 }
 
 /// What is going on.
@@ -172,12 +174,13 @@ mod tests {
     #[test]
     fn a_status_comes_with_the_id_of_its_question() {
         let line = br#"{"event":"status","id":4,"uptimeMs":1,"totals":{"peers":2},"rooms":[],
-            "process":{"cpuSeconds":0.5,"cpuPercent":1.5,"memoryBytes":null}}"#;
+            "process":{"cpuSeconds":0.5,"cpuPercent":1.5,"memoryBytes":null,"processes":1}}"#;
         let Ok(Line::Status(answer)) = Line::parse(line) else {
             panic!("not the event")
         };
         assert_eq!(answer.id, Some(4));
         assert_eq!(answer.value.process.memory_bytes, None);
+        assert_eq!(answer.value.process.processes, 1);
     }
 
     #[test]

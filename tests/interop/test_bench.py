@@ -164,3 +164,17 @@ def test_percentiles_are_values_that_occurred() -> None:
     milliseconds = [value * 1_000_000 for value in range(101)]
     assert Spread.of_ns(milliseconds[::-1]) == Spread(101, 50.0, 99.0, 100.0)
     assert Spread.of_ns([]) == Spread(0, 0.0, 0.0, 0.0)
+
+
+def test_the_sending_half_is_measured_stage_by_stage() -> None:
+    finished = subprocess.run(
+        [sys.executable, "scripts/sending.py", "--students", "2", "--rounds", "2"],
+        cwd=PROJECT_FOLDER,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    costs = [float(line.split()[-1]) for line in finished.stdout.splitlines()[1:]]
+    assert len(costs) == 6
+    assert all(cost > 0 for cost in costs)

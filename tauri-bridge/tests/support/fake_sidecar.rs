@@ -13,7 +13,7 @@ const READY: &str = r#"{"event":"ready","protocol":1,"version":"9.9.9","pid":PID
 const FATAL: &str = r#"{"event":"fatal","code":"bad-setting","message":"--port must be a whole number","hint":"See --help","exitCode":2}"#;
 const PEER: &str =
     r#"{"event":"peer-joined","roomId":"r","peerId":"p","name":"P","isTeacher":false}"#;
-const STATUS: &str = r#"{"event":"status","id":ID,"uptimeMs":5,"totals":{"peers":1},"rooms":[{"id":"r"}],"process":{"cpuSeconds":0.1,"cpuPercent":1.0,"memoryBytes":null}}"#;
+const STATUS: &str = r#"{"event":"status","id":ID,"uptimeMs":5,"totals":{"peers":1},"rooms":[{"id":"r"}],"process":{"cpuSeconds":0.1,"cpuPercent":1.0,"memoryBytes":null,"processes":1}}"#;
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();

@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from sidecar.net import media_socket as media_socket_module
 from sidecar.net.ice import Address
 from sidecar.net.media_socket import NoFreePortError, open_media_socket
 
@@ -40,3 +41,18 @@ def test_an_address_of_another_machine_is_another_error() -> None:
     with pytest.raises(OSError) as caught:
         open_media_socket("192.0.2.1", 40000, 45000)
     assert not isinstance(caught.value, NoFreePortError)
+
+
+@pytest.mark.parametrize(("granted_kib", "warnings"), [(208, 1), (2048, 0), (4096, 0)])
+def test_small_buffers_are_warned_of(
+    granted_kib: int,
+    warnings: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    grant = granted_kib * 1024
+    monkeypatch.setattr(media_socket_module, "configure_media_socket", lambda _socket: grant)
+    open_media_socket(LOOPBACK, 0, 0).close()
+    found = [record.getMessage() for record in caplog.records]
+    assert len(found) == warnings
+    assert all("208 KiB" in message for message in found)

@@ -74,6 +74,35 @@ def test_a_media_socket_does_not_block_and_has_large_buffers(
     assert all(new >= old for old, new in zip(before, after, strict=True))
 
 
+class MiserlySocket:
+    """A socket of a system that grants little."""
+
+    def __init__(self, sizes: dict[int, int], error: OSError | None = None) -> None:
+        self.sizes = sizes
+        self.error = error
+
+    def setblocking(self, _flag: bool) -> None:
+        pass
+
+    def setsockopt(self, _level: int, _option: int, _value: int) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def getsockopt(self, _level: int, option: int) -> int:
+        return self.sizes[option]
+
+
+@pytest.mark.parametrize(("is_linux", "granted"), [(True, 100_000), (False, 200_000)])
+@pytest.mark.parametrize("error", [None, OSError(errno.ENOBUFS, "too much")])
+def test_what_the_system_grants_is_told(
+    error: OSError | None, is_linux: bool, granted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "IS_WINDOWS", False)
+    monkeypatch.setattr(platform, "IS_LINUX", is_linux)
+    miserly = MiserlySocket({socket.SO_RCVBUF: 200_000, socket.SO_SNDBUF: 400_000}, error)
+    assert configure_media_socket(cast(socket.socket, miserly)) == granted
+
+
 def test_elsewhere_port_unreachable_needs_no_care(
     udp_socket: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,201 @@
+"""What the sending half costs alone: fan-out, SRTP and system calls, without anything around.
+
+    .venv/bin/python scripts/sending.py [--students 49] [--burst 7] [--rounds 500]
+
+In one process, over loopback, to sockets that nobody waits on; CPU time, so that a busy machine
+matters little. The stages are measured by leaving out what comes after them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    # The streams are those of the tests, which are not installed.
+    sys.path.insert(0, str(ROOT))
+
+from sidecar.net.addresses import AddressBook  # noqa: E402
+from sidecar.net.dtls import Certificate  # noqa: E402
+from sidecar.net.link import MediaLink  # noqa: E402
+from sidecar.net.media_port import MediaPort  # noqa: E402
+from sidecar.net.media_socket import open_media_socket  # noqa: E402
+from sidecar.net.packet_memory import PacketMemory, Run  # noqa: E402
+from sidecar.net.srtp import PROFILES, SrtpSession  # noqa: E402
+from sidecar.rtp.packet import build_rtp  # noqa: E402
+from sidecar.sfu import WebRtcTransport, Worker  # noqa: E402
+from tests.unit.sfu.media import CAPABILITIES, H264, KEY_START, VIDEO_SSRC, video  # noqa: E402
+
+LOOPBACK = "127.0.0.1"
+PAYLOAD_BYTES = 1000
+SENDTO_BYTES = 1100
+RECEIVE_BUFFER_BYTES = 4 << 20
+
+
+class Options(NamedTuple):
+    """The command line."""
+
+    students: int
+    burst: int
+    rounds: int
+
+
+class Scene:
+    """One producer and its consumers on a media port, keyed without a handshake."""
+
+    def __init__(self, students: int, stack: ExitStack) -> None:
+        self._random = random.Random(1)
+        self._number = 0
+        self.sinks = [stack.enter_context(_sink()) for _ in range(students)]
+        media_socket = open_media_socket(LOOPBACK, 0, 0)
+        book = AddressBook(bound_to=LOOPBACK, announced=())
+        port = MediaPort(media_socket, book, Certificate)
+        stack.callback(media_socket.close)
+        self.worker = Worker(port, self._random, max_incoming_bitrate_bps=6_000_000)
+        self._router = self.worker.create_router()
+        self._teacher = self._connected((LOOPBACK, 9))
+        producer = self._teacher.produce("video", video())
+        for sink in self.sinks:
+            student = self._connected(sink.getsockname())
+            student.consume(producer, CAPABILITIES).resume()
+        self.worker.process(time.monotonic_ns())
+
+    def _connected(self, address: tuple[str, int]) -> WebRtcTransport:
+        transport = self._router.create_transport(None)
+        profile = PROFILES[0]
+        link = transport.link
+        assert isinstance(link, MediaLink)
+        link._srtp = SrtpSession(
+            profile, os.urandom(profile.keying_material_bytes), is_dtls_client=False
+        )
+        link.ice.selected = address
+        transport.link_connected(time.monotonic_ns())
+        return transport
+
+    def receive_burst(self, size: int, spread: int, *, key_frame: bool = False) -> None:
+        """Let packets of one frame arrive, whose sizes differ by less than ``spread``."""
+        now_ns = time.monotonic_ns()
+        for _ in range(size):
+            start = KEY_START if key_frame else b"\x41"
+            length = PAYLOAD_BYTES - 1 + self._random.randrange(spread)
+            packet = build_rtp(
+                payload_type=H264,
+                sequence_number=self._number & 0xFFFF,
+                timestamp=self._number // size * 3000,
+                ssrc=VIDEO_SSRC,
+                payload=start + self._random.randbytes(length),
+            )
+            self._teacher.receive_rtp(packet, now_ns)
+            self._number += 1
+
+    def cost_us(self, options: Options, spread: int) -> float:
+        """CPU time of forwarding one packet to one student."""
+        cpu_ns = 0
+        for _ in range(options.rounds):
+            self.receive_burst(options.burst, spread)
+            started_ns = time.process_time_ns()
+            self.worker.process(time.monotonic_ns())
+            cpu_ns += time.process_time_ns() - started_ns
+            _empty(self.sinks)
+        return cpu_ns / 1e3 / (options.rounds * options.burst * options.students)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure, print a table and return the exit code."""
+    parser = argparse.ArgumentParser(description="Measure the sending half alone.")
+    parser.add_argument("--students", type=int, default=49)
+    parser.add_argument("--burst", type=int, default=7, help="packets that arrive together")
+    parser.add_argument("--rounds", type=int, default=500, help="bursts")
+    options = Options(**vars(parser.parse_args(argv)))
+    asyncio.run(_measure(options))
+    return 0
+
+
+async def _measure(options: Options) -> None:
+    with ExitStack() as stack:
+        scene = Scene(options.students, stack)
+        for _ in range(3):
+            scene.receive_burst(options.burst, 1, key_frame=True)
+            scene.worker.process(time.monotonic_ns())
+        _empty(scene.sinks)
+        print(f"{'':40}µs/packet")
+        for name, limit in STAGES.items():
+            with limit():
+                print(f"{name:40}{scene.cost_us(options, 1):9.2f}")
+        print(f"{'the same, sizes differ by a byte':40}{scene.cost_us(options, 2):9.2f}")
+        print(f"{'one sendto of 1,100 bytes':40}{_sendto_us(scene.sinks):9.2f}")
+
+
+@contextmanager
+def _without_srtp() -> Iterator[None]:
+    with patch.object(MediaLink, "_send_rtp", lambda *_arguments: None):
+        yield
+
+
+@contextmanager
+def _without_protection() -> Iterator[None]:
+    def load(session: SrtpSession, packets: Sequence[bytes], memory: PacketMemory) -> list[Run]:
+        return memory.load(packets, session._tag_bytes).runs
+
+    with patch.object(SrtpSession, "protect_rtp", load), _without_sending():
+        yield
+
+
+@contextmanager
+def _without_sending() -> Iterator[None]:
+    with patch.object(MediaPort, "send_runs", lambda *_arguments: None):
+        yield
+
+
+STAGES: dict[str, Callable[[], AbstractContextManager[None]]] = {
+    "media layer": _without_srtp,
+    "and loading the packets": _without_protection,
+    "and protecting them": _without_sending,
+    "and sending them": nullcontext,
+}
+"""Each has what those before it have, and one thing more."""
+
+
+def _sink() -> socket.socket:
+    sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sink.bind((LOOPBACK, 0))
+    sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    sink.setblocking(False)
+    return sink
+
+
+def _empty(sinks: Sequence[socket.socket]) -> None:
+    for sink in sinks:
+        try:
+            while True:
+                sink.recv(2048)
+        except BlockingIOError:
+            pass
+
+
+def _sendto_us(sinks: Sequence[socket.socket]) -> float:
+    calls, costs = 64, []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        data, address = bytes(SENDTO_BYTES), sinks[0].getsockname()
+        for _ in range(60):
+            started_ns = time.process_time_ns()
+            for _ in range(calls):
+                sender.sendto(data, address)
+            costs.append((time.process_time_ns() - started_ns) / 1e3 / calls)
+            _empty(sinks[:1])
+    return sorted(costs)[len(costs) // 2]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
