@@ -187,6 +187,9 @@ class MediaPort:
             self.forget_username(username)
         for address in link.ice.valid_addresses:
             self._forget_address(address, link)
+        if not self._links:
+            # Nobody is there: it is made anew for the next class.
+            self.__dict__.pop("packet_memory", None)
 
     def now_ns(self) -> int:
         """The time (monotonic)."""
