@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.interop.browsers.lesson import FROZEN_MS, H264, VP8, Lesson, video_growth
+from tests.interop.browsers.lesson import H264, VP8, Lesson, assert_went_on, video_growth
 from tests.interop.browsers.participant import Participant, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -68,7 +68,6 @@ async def test_ice_restarts_without_a_freeze(lesson: Lesson) -> None:
     await student.call("restartIce", "recv")
 
     sent, [video] = await video_growth(teacher, [student], frames=60)
-    assert video["framesDecoded"] > 0.9 * sent["framesEncoded"]
-    assert video["longestGapMs"] < FROZEN_MS
+    assert_went_on(sent, video)
     assert await teacher.call("transportStates") == {"send": "connected"}
     assert await student.call("transportStates") == {"recv": "connected"}

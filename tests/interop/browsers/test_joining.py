@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.interop.browsers.conftest import Measured
-from tests.interop.browsers.lesson import FROZEN_MS, H264, VP8, Lesson, video_growth
+from tests.interop.browsers.lesson import H264, VP8, Lesson, assert_went_on, video_growth
 from tests.interop.browsers.participant import Participant, Stats
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -44,8 +44,7 @@ async def test_a_latecomer_is_started_without_a_key_frame_of_the_teachers(
 
     sent, received = await video_growth(teacher, [early, late], frames=100)
     for video in received:
-        assert video["framesDecoded"] > 0.9 * sent["framesEncoded"]
-        assert video["longestGapMs"] < FROZEN_MS
+        assert_went_on(sent, video)
         assert video["keyFramesDecoded"] <= sent["keyFramesEncoded"]
     await _assert_as_prompt(late, early, measured)
     await _assert_shows_the_same(late, early)

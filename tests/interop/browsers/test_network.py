@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.interop.browsers.conftest import Measured, OpenLesson
-from tests.interop.browsers.lesson import FROZEN_MS, H264, VP8, Lesson, video_growth
+from tests.interop.browsers.lesson import H264, VP8, Lesson, assert_went_on, video_growth
 from tests.interop.browsers.participant import Participant, until
 from tests.support.relay import CLASSROOM_WIFI
 
@@ -34,8 +34,7 @@ async def test_the_picture_goes_on_over_a_bad_network(
         )
         assert video["nackCount"] > 0
         assert video["retransmittedPacketsReceived"] > 0
-        assert video["longestGapMs"] < FROZEN_MS
-        assert video["framesDecoded"] > 0.9 * sent["framesEncoded"]
+        assert_went_on(sent, video)
     assert sent["nackCount"] > 0
     assert sent["retransmittedPacketsSent"] > 0
 
