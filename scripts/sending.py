@@ -31,7 +31,7 @@ from sidecar.net.dtls import Certificate  # noqa: E402
 from sidecar.net.link import MediaLink  # noqa: E402
 from sidecar.net.media_port import MediaPort  # noqa: E402
 from sidecar.net.media_socket import open_media_socket  # noqa: E402
-from sidecar.net.packet_memory import PacketMemory, Run  # noqa: E402
+from sidecar.net.packet_memory import Image, PacketMemory, Run  # noqa: E402
 from sidecar.net.srtp import PROFILES, SrtpSession  # noqa: E402
 from sidecar.rtp.packet import build_rtp  # noqa: E402
 from sidecar.sfu import WebRtcTransport, Worker  # noqa: E402
@@ -139,14 +139,15 @@ async def _measure(options: Options) -> None:
 
 @contextmanager
 def _without_srtp() -> Iterator[None]:
-    with patch.object(MediaLink, "_send_rtp", lambda *_arguments: None):
+    with patch.object(MediaLink, "send_rtp", lambda *_arguments: None):
         yield
 
 
 @contextmanager
 def _without_protection() -> Iterator[None]:
-    def load(session: SrtpSession, packets: Sequence[bytes], memory: PacketMemory) -> list[Run]:
-        return memory.load(packets, session._tag_bytes).runs
+    def load(_session: SrtpSession, image: Image, memory: PacketMemory) -> Sequence[Run]:
+        memory.load(image)
+        return image.layout.runs
 
     with patch.object(SrtpSession, "protect_rtp", load), _without_sending():
         yield

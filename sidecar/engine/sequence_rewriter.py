@@ -9,15 +9,19 @@ MAX_SEGMENTS: Final = 16
 """How many restarts a NACK can reach back over."""
 
 MAX_BEHIND_PACKETS: Final = 1024
-"""What lies so far behind the last packet sent, SRTP's replay window lets no one send again."""
+"""What lies so far behind the last packet sent is no longer looked for."""
 
 SQUEEZED_MS: Final = 32
 """What the time between the first and the last packet of a replay shrinks to, if it can."""
 
+MAX_FIRST_SEQUENCE: Final = 0xFBFF
+"""Where output may start. A receiver that loses all packets up to the wrap-around, having had none
+before, guesses SRTP's rollover counter wrong for ever (RFC 3711 section 3.3.1)."""
+
 MAX_SQUEEZE_SHIFT: Final = 8
 """Frames 2.8 ms apart keep timestamps of their own (at 90 kHz): a receiver tells them by these."""
 
-_CYCLE: Final = 0x10000
+_HALF_CYCLE: Final = 0x8000
 _TIMESTAMP_MASK: Final = 0xFFFFFFFF
 _NS_PER_S: Final = 1_000_000_000
 _MS_PER_S: Final = 1_000
@@ -85,8 +89,9 @@ class SequenceRewriter:
 
     Args:
         clock_rate: of the RTP timestamps, in Hz.
-        initial_sequence: the 16-bit number of the first output packet.
-        initial_timestamp: the RTP timestamp of the first output packet.
+        seq_offset: output minus input sequence number, until the first restart. Whatever starts
+            too near to the wrap-around starts half a cycle away from it instead.
+        timestamp_offset: output minus input RTP timestamp, until the first restart.
 
     Attributes:
         seq_offset: output minus input extended sequence number.
@@ -98,6 +103,8 @@ class SequenceRewriter:
 
     __slots__ = (
         "_clock_rate",
+        "_initial_seq_offset",
+        "_initial_timestamp_offset",
         "_last_sent_ns",
         "_last_sequence",
         "_last_timestamp",
@@ -109,13 +116,13 @@ class SequenceRewriter:
         "timestamp_offset",
     )
 
-    def __init__(self, clock_rate: int, initial_sequence: int, initial_timestamp: int) -> None:
-        self.seq_offset = 0
-        self.timestamp_offset = 0
+    def __init__(self, clock_rate: int, seq_offset: int, timestamp_offset: int) -> None:
+        self.seq_offset = self._initial_seq_offset = seq_offset
+        self.timestamp_offset = self._initial_timestamp_offset = timestamp_offset
         self.start_seq = self.sync_seq = 1 << 62
         self._clock_rate = clock_rate
-        self._last_sequence = _CYCLE + initial_sequence - 1
-        self._last_timestamp = initial_timestamp
+        self._last_sequence = 0
+        self._last_timestamp = 0
         self._last_sent_ns: int | None = None
         self._squeeze: Squeeze | None = None
         self._segments: deque[_Segment] = deque(maxlen=MAX_SEGMENTS)
@@ -180,10 +187,14 @@ class SequenceRewriter:
         Returns:
             None if no such packet has been sent, or only too long ago: 1024 packets, 16 restarts.
         """
-        behind = (self._last_sequence - sequence_number) & 0xFFFF
+        behind = self.packets_behind(sequence_number)
         if behind >= MAX_BEHIND_PACKETS:
             return None
         return self._find(self._last_sequence - behind)
+
+    def packets_behind(self, sequence_number: int) -> int:
+        """Return how far a 16-bit output number lies behind the newest one sent."""
+        return (self._last_sequence - sequence_number) & 0xFFFF
 
     def _find(self, output: int) -> Source | None:
         for segment in reversed(self._segments):
@@ -195,11 +206,11 @@ class SequenceRewriter:
     def _start(
         self, ext_seq: int, timestamp: int, now_ns: int, squeeze: Squeeze | None = None
     ) -> None:
-        first_output = self._last_sequence + 1
-        if squeeze is not None:
-            timestamp = squeeze.apply(timestamp)
-        self.seq_offset = first_output - ext_seq
-        self.timestamp_offset = (self._next_timestamp(now_ns) - timestamp) & _TIMESTAMP_MASK
+        if self._last_sent_ns is None:
+            self._start_as_given(ext_seq)
+        else:
+            self._continue(ext_seq, squeeze.apply(timestamp) if squeeze else timestamp, now_ns)
+        first_output = ext_seq + self.seq_offset
         self.start_seq = ext_seq
         self._squeeze = squeeze
         while self._segments and self._segments[-1].first_output >= first_output:
@@ -208,8 +219,18 @@ class SequenceRewriter:
             _Segment(first_output, self.seq_offset, self.timestamp_offset, squeeze)
         )
 
-    def _next_timestamp(self, now_ns: int) -> int:
-        if self._last_sent_ns is None:
-            return self._last_timestamp
+    def _start_as_given(self, ext_seq: int) -> None:
+        self._segments.clear()
+        self.seq_offset = self._initial_seq_offset
+        self.timestamp_offset = self._initial_timestamp_offset
+        if (ext_seq + self.seq_offset) & 0xFFFF > MAX_FIRST_SEQUENCE:
+            self.seq_offset += _HALF_CYCLE
+        self._last_sequence = ext_seq + self.seq_offset - 1
+
+    def _continue(self, ext_seq: int, timestamp: int, now_ns: int) -> None:
+        """Make the packet the one after the last one sent."""
+        assert self._last_sent_ns is not None
         elapsed_ticks = (now_ns - self._last_sent_ns) * self._clock_rate // _NS_PER_S
-        return self._last_timestamp + max(elapsed_ticks, 1)
+        next_timestamp = self._last_timestamp + max(elapsed_ticks, 1)
+        self.seq_offset = self._last_sequence + 1 - ext_seq
+        self.timestamp_offset = (next_timestamp - timestamp) & _TIMESTAMP_MASK

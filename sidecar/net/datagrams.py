@@ -47,19 +47,19 @@ class DatagramSender:
     def send_runs(self, runs: Sequence[Run], address: Address) -> None:
         """Sends datagrams to one address, in their order."""
         for run in runs:
-            if len(run.datagrams) == 1 or self.max_segments == 1:
+            if run.is_single or self.max_segments == 1:
                 for datagram in run.datagrams:
                     self.send(datagram, address)
-            else:
-                self._send_run(run, address)
+                continue
+            try:
+                send_segments(self._socket, run.buffers, run.segment_bytes, address)
+            except OSError as error:
+                self._on_refusal(error, run, address)
 
-    def _send_run(self, run: Run, address: Address) -> None:
-        try:
-            send_segments(self._socket, run.buffers, run.segment_bytes, address)
-        except OSError as error:
-            if error.errno not in _REFUSALS:
-                self.dropped += len(run.datagrams)
-                return
-            self.max_segments = 1
-            for datagram in run.datagrams:
-                self.send(datagram, address)
+    def _on_refusal(self, error: OSError, run: Run, address: Address) -> None:
+        if error.errno not in _REFUSALS:
+            self.dropped += len(run.datagrams)
+            return
+        self.max_segments = 1
+        for datagram in run.datagrams:
+            self.send(datagram, address)

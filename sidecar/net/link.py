@@ -12,7 +12,6 @@ from sidecar.net.dtls_records import FINGERPRINT_ALGORITHMS, DtlsRole, is_dtls
 from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
 from sidecar.net.handshake import Handshake
 from sidecar.net.ice import Address, IceLite
-from sidecar.net.limits import MAX_PACKETS, MAX_RTP_BYTES
 from sidecar.ortc.parameters import DtlsParameters, IceCandidate, IceParameters
 from sidecar.rtp.packet import is_rtcp
 from sidecar.sfu import SfuError
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from sidecar.net.packet_memory import PacketMemory, Run
     from sidecar.net.srtp import SrtpSession
     from sidecar.sfu import WebRtcTransport
+    from sidecar.sfu.batch import Packets
 
 logger = logging.getLogger(__name__)
 
@@ -148,26 +148,52 @@ class MediaLink:
     def receive(self, datagram: bytes, now_ns: int) -> None:
         """Takes a datagram other than STUN from one of the peer's addresses (RFC 7983)."""
         if _FIRST_RTP_BYTE <= datagram[0] <= _LAST_RTP_BYTE:
-            if self._srtp is not None:
-                self._receive_srtp(self._srtp, datagram, now_ns)
+            srtp = self._srtp
+            if srtp is None:
+                return
+            try:
+                if is_rtcp(datagram):
+                    self.transport.receive_rtcp(srtp.unprotect_rtcp(datagram), now_ns)
+                else:
+                    self.transport.receive_rtp(srtp.unprotect_rtp(datagram), now_ns)
+            except SrtpError:
+                self.undecryptable += 1
         elif is_dtls(datagram):
             self._handshake.receive(datagram)
 
-    def send(self, rtp: Sequence[bytes], rtcp: Sequence[bytes]) -> None:
+    def send_rtp(self, groups: Sequence[Packets]) -> None:
         """Protects packets and sends them to the nominated address."""
         srtp, address = self._srtp, self.ice.selected
         if srtp is None or address is None:
             return
+        port = self._port
+        memory = port.packet_memory
         try:
-            if rtp:
-                self._send_rtp(srtp, rtp, address)
-            for packet in rtcp:
-                self._send_rtcp(srtp, packet, address)
+            for packets in groups:
+                images, too_long = memory.prepare(packets, srtp.tag_bytes)
+                self.unsendable += too_long
+                for image in images:
+                    runs = srtp.protect_rtp(image, memory)
+                    if runs is not image.layout.runs:
+                        taken = sum(len(run.datagrams) for run in runs)
+                        self.unsendable += len(image.layout.datagrams) - taken
+                    port.send_runs(runs, address)
         except SrtpKeyUsedUpError as error:
-            # Also the last packets of the transport that now closes could not be protected.
-            self._srtp = None
-            logger.warning("transport %s: cannot protect: %s", self.transport.id, error)
-            self.fail("srtp-failed")
+            self._on_key_used_up(error)
+
+    def send_rtcp(self, compounds: Sequence[bytes]) -> None:
+        """Protects RTCP packets and sends them to the nominated address."""
+        srtp, address = self._srtp, self.ice.selected
+        if srtp is None or address is None:
+            return
+        for packet in compounds:
+            try:
+                self._port.send(srtp.protect_rtcp(packet), address)
+            except SrtpKeyUsedUpError as error:
+                self._on_key_used_up(error)
+                return
+            except SrtpError:
+                self.unsendable += 1
 
     def fail(self, reason: str) -> None:
         """Gives the peer up."""
@@ -185,33 +211,11 @@ class MediaLink:
     def _start(self, role: DtlsRole, dtls_parameters: DtlsParameters) -> None:
         self._handshake.start(self._port.certificate, role, dtls_parameters.fingerprints)
 
-    def _receive_srtp(self, srtp: SrtpSession, datagram: bytes, now_ns: int) -> None:
-        try:
-            if is_rtcp(datagram):
-                self.transport.receive_rtcp(srtp.unprotect_rtcp(datagram), now_ns)
-            else:
-                self.transport.receive_rtp(srtp.unprotect_rtp(datagram), now_ns)
-        except SrtpError:
-            self.undecryptable += 1
-
-    def _send_rtp(self, srtp: SrtpSession, packets: Sequence[bytes], address: Address) -> None:
-        if len(packets) > MAX_PACKETS or max(map(len, packets)) > MAX_RTP_BYTES:
-            short = [packet for packet in packets if len(packet) <= MAX_RTP_BYTES]
-            self.unsendable += len(packets) - len(short)
-            for start in range(0, len(short), MAX_PACKETS):
-                self._send_rtp(srtp, short[start : start + MAX_PACKETS], address)
-            return
-        runs = srtp.protect_rtp(packets, self._port.packet_memory)
-        self.unsendable += len(packets) - sum(len(run.datagrams) for run in runs)
-        self._port.send_runs(runs, address)
-
-    def _send_rtcp(self, srtp: SrtpSession, packet: bytes, address: Address) -> None:
-        try:
-            self._port.send(srtp.protect_rtcp(packet), address)
-        except SrtpKeyUsedUpError:
-            raise
-        except SrtpError:
-            self.unsendable += 1
+    def _on_key_used_up(self, error: SrtpKeyUsedUpError) -> None:
+        # Also the last packets of the transport that now closes could not be protected.
+        self._srtp = None
+        logger.warning("transport %s: cannot protect: %s", self.transport.id, error)
+        self.fail("srtp-failed")
 
     def _on_keys(self, srtp: SrtpSession) -> None:
         self._srtp = srtp

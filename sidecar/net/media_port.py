@@ -216,7 +216,7 @@ class MediaPort:
     def _drain(self) -> bool:
         """Takes what has arrived; False if that is nothing."""
         now_ns = self._clock()
-        receive = self._socket.recvfrom
+        receive, links = self._socket.recvfrom, self._link_by_address
         for number in range(MAX_DATAGRAMS_PER_WAKE_UP):
             try:
                 datagram, address = receive(MAX_DATAGRAM_BYTES)
@@ -224,19 +224,17 @@ class MediaPort:
                 return number > 0
             except OSError:
                 continue  # Windows reports an earlier datagram's ICMP error here
-            if datagram:
-                self._dispatch(datagram, address, now_ns)
+            if not datagram:
+                continue
+            if is_stun(datagram):
+                self._on_stun(datagram, address, now_ns)
+                continue
+            link = links.get(address)
+            if link is None:
+                self.unknown_datagrams += 1
+            else:
+                link.receive(datagram, now_ns)
         return False  # what is left has to wait until this is sent on
-
-    def _dispatch(self, datagram: bytes, address: Address, now_ns: int) -> None:
-        if is_stun(datagram):
-            self._on_stun(datagram, address, now_ns)
-            return
-        link = self._link_by_address.get(address)
-        if link is None:
-            self.unknown_datagrams += 1
-        else:
-            link.receive(datagram, now_ns)
 
     def _on_stun(self, datagram: bytes, address: Address, now_ns: int) -> None:
         request = parse_binding_request(datagram)

@@ -8,19 +8,25 @@ from itertools import repeat
 from typing import Final
 
 import pylibsrtp
-from pylibsrtp import lib  # type: ignore[attr-defined]  # the binding, for use in place
+from pylibsrtp import ffi, lib  # type: ignore[attr-defined]  # the binding, for use in place
 
 from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
-from sidecar.net.packet_memory import PacketMemory, Run
+from sidecar.net.limits import MAX_DATAGRAM_BYTES
+from sidecar.net.packet_memory import Image, PacketMemory, Run
 
 REPLAY_WINDOW_PACKETS: Final = 1024
 """How far behind the newest packet one may still arrive (RFC 3711 section 3.3.2: 64 or more)."""
+
+SENDER_WINDOW_PACKETS: Final = 256
+"""How far behind the newest packet one may still be sent. libsrtp shifts this window for every
+packet that it protects, which at 1024 costs as much as the encryption."""
 
 _OK: Final = 0
 _KEY_EXPIRED: Final = 15
 """``srtp_err_status_t`` of libsrtp, also the index of pylibsrtp's texts."""
 
 _srtp_protect = lib.srtp_protect
+_srtp_unprotect = lib.srtp_unprotect
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +70,24 @@ PROFILES: Final = (
 class SrtpSession:
     """The two cipher contexts of one transport: what it receives and what it sends.
 
+    Attributes:
+        tag_bytes: What protection adds to an RTP packet.
+
     Raises:
         SrtpError: From the methods for a single packet, when libsrtp does not take it.
         SrtpKeyUsedUpError: From the protecting ones, when no other packet has a chance either.
     """
 
-    __slots__ = ("_inbound", "_outbound", "_outbound_context", "_tag_bytes")
+    __slots__ = (
+        "_inbound",
+        "_inbound_context",
+        "_inbox",
+        "_inbox_bytes",
+        "_inbox_length",
+        "_outbound",
+        "_outbound_context",
+        "tag_bytes",
+    )
 
     def __init__(self, profile: SrtpProfile, keying_material: bytes, *, is_dtls_client: bool):
         """Splits what DTLS exported: client key, server key, client salt, server salt.
@@ -83,26 +101,37 @@ class SrtpSession:
         client = keying_material[:key] + keying_material[2 * key : 2 * key + salt]
         server = keying_material[key : 2 * key] + keying_material[2 * key + salt :]
         local, remote = (client, server) if is_dtls_client else (server, client)
-        self._inbound = self._session(profile, remote, pylibsrtp.Policy.SSRC_ANY_INBOUND)
-        self._outbound = self._session(profile, local, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+        policy = pylibsrtp.Policy
+        self._inbound = self._session(
+            profile, remote, policy.SSRC_ANY_INBOUND, REPLAY_WINDOW_PACKETS
+        )
+        self._outbound = self._session(
+            profile, local, policy.SSRC_ANY_OUTBOUND, SENDER_WINDOW_PACKETS
+        )
+        self._inbound_context = self._inbound._srtp[0]
         self._outbound_context = self._outbound._srtp[0]
-        self._tag_bytes = profile.tag_bytes
+        self._inbox = ffi.new("char[]", MAX_DATAGRAM_BYTES)
+        self._inbox_bytes = ffi.buffer(self._inbox)
+        self._inbox_length = ffi.new("int *")
+        self.tag_bytes = profile.tag_bytes
 
     @staticmethod
-    def _session(profile: SrtpProfile, key: bytes, direction: int) -> pylibsrtp.Session:
+    def _session(
+        profile: SrtpProfile, key: bytes, direction: int, window_packets: int
+    ) -> pylibsrtp.Session:
         policy = pylibsrtp.Policy(key, direction, 0, profile.libsrtp_id)
-        policy.window_size = REPLAY_WINDOW_PACKETS
+        policy.window_size = window_packets
         policy.allow_repeat_tx = True  # plain retransmission sends a sequence number again
         return pylibsrtp.Session(policy)
 
-    def protect_rtp(self, packets: Sequence[bytes], memory: PacketMemory) -> Sequence[Run]:
+    def protect_rtp(self, image: Image, memory: PacketMemory) -> Sequence[Run]:
         """Encrypts and authenticates RTP packets in memory that is there already.
 
         pylibsrtp's own `Session.protect` copies each packet twice and allocates three times.
 
         Args:
-            packets: At most ``MAX_PACKETS``, none longer than ``MAX_RTP_BYTES``.
-            memory: Where the protected packets are put.
+            image: The packets, prepared with our `tag_bytes`.
+            memory: Where the protected packets are put; it has made the image.
 
         Returns:
             What libsrtp has taken, in the same order: valid until the memory is used again.
@@ -110,22 +139,30 @@ class SrtpSession:
         Raises:
             SrtpKeyUsedUpError: It has taken one no more, nor would it take any other.
         """
-        layout = memory.load(packets, self._tag_bytes)
+        memory.load(image)
+        layout = image.layout
         context = repeat(self._outbound_context)
-        statuses = list(map(_srtp_protect, context, layout.pointers, layout.lengths))
+        statuses = list(map(_srtp_protect, context, layout.pointers, layout.length_pointers))
         if not any(statuses):
             return layout.runs
         if _KEY_EXPIRED in statuses:
             raise SrtpKeyUsedUpError(pylibsrtp.ERRORS[_KEY_EXPIRED])
         taken = zip(layout.datagrams, statuses, strict=True)
-        return [Run([each], [each], len(each)) for each, status in taken if status == _OK]
+        return [Run.of([each], [each]) for each, status in taken if status == _OK]
 
     def unprotect_rtp(self, packet: bytes) -> bytes:
         """Checks and decrypts an SRTP packet."""
-        try:
-            return self._inbound.unprotect(packet)
-        except (pylibsrtp.Error, ValueError) as error:
-            raise SrtpError(str(error)) from error
+        size_bytes = len(packet)
+        if size_bytes > MAX_DATAGRAM_BYTES:
+            raise SrtpError("packet is too long")
+        length = self._inbox_length
+        length[0] = size_bytes
+        self._inbox_bytes[:size_bytes] = packet
+        status = _srtp_unprotect(self._inbound_context, self._inbox, length)
+        if status != _OK:
+            raise SrtpError(pylibsrtp.ERRORS[status])
+        unprotected: bytes = self._inbox_bytes[: length[0]]
+        return unprotected
 
     def protect_rtcp(self, packet: bytes) -> bytes:
         """Encrypts and authenticates a compound or reduced-size RTCP packet."""

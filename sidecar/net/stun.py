@@ -17,6 +17,7 @@ else:
     # Its package brings a full ICE agent with a DNS library, which are a quarter of our start-up.
     stun = import_alone("aioice.stun")
 
+_FIRST_BYTES_END: Final = b"\x04"
 _COOKIE: Final = stun.COOKIE.to_bytes(4, "big")
 _FIRST_OPTIONAL_ATTRIBUTE: Final = 0x8000
 _ATTRIBUTE_HEADER: Final = struct.Struct("!HH")
@@ -27,7 +28,11 @@ _FINGERPRINT: Final = 0x8028
 
 def is_stun(datagram: bytes) -> bool:
     """Tells STUN from DTLS, SRTP and SRTCP by the first byte and the cookie (RFC 7983)."""
-    return len(datagram) >= stun.HEADER_LENGTH and datagram[0] < 4 and datagram[4:8] == _COOKIE
+    return (
+        datagram[:1] < _FIRST_BYTES_END
+        and len(datagram) >= stun.HEADER_LENGTH
+        and datagram[4:8] == _COOKIE
+    )
 
 
 class BindingRequest:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sidecar.ortc.parameters import MediaKind, RtpParameters
-from sidecar.sfu.outgoing import Batch, OutgoingStream
+from sidecar.sfu.batch import Batch
+from sidecar.sfu.outgoing import OutgoingStream
 from sidecar.sfu.stats import ConsumerStats
 
 if TYPE_CHECKING:
@@ -90,15 +91,16 @@ class Consumer:
     def stats(self) -> ConsumerStats:
         """What is known of the stream now."""
         stream = self.stream
+        sent = stream.sent
         report = stream.report
         round_trip_ns = stream.round_trip_ns
         return ConsumerStats(
             consumer_id=self.id,
             producer_id=self.producer.id,
             kind=self.kind,
-            bitrate_bps=stream.rate.bits_per_second(self.transport.now_ns),
-            packets=stream.packets,
-            bytes=stream.bytes,
+            bitrate_bps=stream.bits_per_second(self.transport.now_ns),
+            packets=sent.packets,
+            bytes=sent.bytes,
             packets_lost=report.packets_lost if report is not None else None,
             fraction_lost=report.fraction_lost / 256 if report is not None else 0.0,
             jitter_ms=(
@@ -110,7 +112,7 @@ class Consumer:
             nacked_packets=stream.nacked_packets,
             retransmitted_packets=stream.retransmitted_packets,
             key_frame_requests=self._key_frame_requests,
-            key_frames=stream.key_frames if self.kind == "video" else 0,
+            key_frames=sent.key_frames if self.kind == "video" else 0,
             paused=self.paused,
         )
 
@@ -140,11 +142,9 @@ class Consumer:
         if self.stream.synchronised:
             self.transport.report_soon()
 
-    def forward(self, batch: Batch, now_ns: int) -> None:
+    def forward(self, batch: Batch) -> None:
         """Sends a batch of the producer's packets."""
-        started = self.stream.synchronised
-        self.stream.forward(batch, now_ns, self.transport.outgoing_rtp)
-        if not started and self.stream.synchronised:
+        if self.stream.forward(batch, self.transport.outgoing_rtp):
             self.transport.report_soon()
 
     def retransmit(self, lost: tuple[int, ...], now_ns: int) -> None:

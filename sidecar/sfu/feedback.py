@@ -47,16 +47,19 @@ def handle_rtcp(transport: WebRtcTransport, data: bytes, now_ns: int) -> None:
 
 
 def periodic_reports(transport: WebRtcTransport, now_ns: int) -> list[list[RtcpPacket]]:
-    """Makes the compound packets that are sent once a second.
+    """Makes the compound packets that are sent once a second, and samples what is counted.
 
     Returns:
         One compound on all that the peer sends us, one on each stream that we send to it.
     """
+    for producer in transport.producers.values():
+        producer.stream.sample_rate(now_ns)
     compounds: list[list[RtcpPacket]] = []
     receiver_reports = _receiver_reports(transport, now_ns)
     if receiver_reports:
         compounds.append([*receiver_reports, *_bitrate_limit(transport)])
     for consumer in transport.consumers.values():
+        consumer.stream.sample_rate(now_ns)
         report = _sender_report(consumer, now_ns)
         if report is not None:
             compounds.append([report, _description(consumer)])

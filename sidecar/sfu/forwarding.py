@@ -16,6 +16,9 @@ from sidecar.rtp.header_extensions import (
 )
 from sidecar.rtp.packet import RtpPacket
 
+MAX_LATE_PACKETS: Final = 256
+"""So far behind the newest one sent, SRTP protects no packet any more under its own number."""
+
 _VERSION_AND_EXTENSION: Final = 0x9000
 """First 16 bits of an RTP header: version 2, no padding, an extension, no CSRC."""
 
@@ -97,7 +100,14 @@ class PacketTranslator:
     the sequence has no hole that a receiver would ask for.
     """
 
-    __slots__ = ("_abs_send_time_id", "_extension_ids", "_payload_types")
+    __slots__ = (
+        "_abs_send_time_id",
+        "_bare_block",
+        "_extension_ids",
+        "_payload_types",
+        "_send_time",
+        "_sent_ns",
+    )
 
     def __init__(
         self, mapping: RtpMapping, *, abs_send_time_id: int, hop_by_hop_ids: frozenset[int]
@@ -111,6 +121,9 @@ class PacketTranslator:
         """
         self._payload_types = mapping.codecs
         self._abs_send_time_id = abs_send_time_id
+        self._sent_ns = -1
+        self._send_time = (abs_send_time_id, b"")
+        self._bare_block = b""
         left_behind = hop_by_hop_ids | {abs_send_time_id}
         self._extension_ids = {
             producer_id: router_id
@@ -135,12 +148,14 @@ class PacketTranslator:
             is_key_frame: Whether a decoder can start with it.
             now_ns: When it is sent on.
         """
-        outgoing = [(self._abs_send_time_id, encode_abs_send_time(now_ns))]
+        if now_ns != self._sent_ns:
+            # What arrives together is sent on together.
+            self._sent_ns = now_ns
+            self._send_time = (self._abs_send_time_id, encode_abs_send_time(now_ns))
+            self._bare_block = build_extension_block([self._send_time])
         ids = self._extension_ids
-        for identifier, value in elements:
-            if identifier in ids:
-                outgoing.append((ids[identifier], value))
-        block = build_extension_block(outgoing)
+        kept = [(ids[identifier], value) for identifier, value in elements if identifier in ids]
+        block = build_extension_block([self._send_time, *kept]) if kept else self._bare_block
         first_word = (
             _VERSION_AND_EXTENSION
             | (0x80 if packet.marker else 0)

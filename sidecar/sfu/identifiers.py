@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-_MAX_FIRST_SEQUENCE: Final = 0x7FFF
+_MAX_RTX_SEQUENCE: Final = 0x7FFF
 """SRTP receivers guess the rollover counter wrong if an early packet is lost near the wrap."""
 
 
@@ -40,12 +40,16 @@ class Identifiers:
         """An SSRC, never 0, that leaves room for its successor: that of the retransmissions."""
         return self._rng.randint(1, 0xFFFFFFFE)
 
-    def first_sequence(self) -> int:
-        """Where a stream's sequence numbers start (RFC 3550 section 5.1)."""
-        return self._rng.randint(0, _MAX_FIRST_SEQUENCE)
+    def sequence(self) -> int:
+        """A sequence number (RFC 3550 section 5.1)."""
+        return self._rng.getrandbits(16)
 
-    def first_timestamp(self) -> int:
-        """Where a stream's timestamps start (RFC 3550 section 5.1)."""
+    def rtx_sequence(self) -> int:
+        """Where the sequence numbers of retransmissions start."""
+        return self._rng.randint(0, _MAX_RTX_SEQUENCE)
+
+    def timestamp(self) -> int:
+        """A timestamp (RFC 3550 section 5.1)."""
         return self._rng.getrandbits(32)
 
     def cname(self) -> str:

@@ -7,10 +7,10 @@ from typing import Final
 
 from sidecar.engine.key_frame_requester import KeyFrameRequester
 from sidecar.engine.nack_generator import NackGenerator
-from sidecar.engine.rate_counter import RateCounter
 from sidecar.engine.receive_statistics import ReceiveStatistics
 from sidecar.engine.retransmission_buffer import RetransmissionBuffer
 from sidecar.engine.rtx import decapsulate
+from sidecar.engine.sampled_rate import SampledRate
 from sidecar.engine.sequence_unwrapper import SequenceUnwrapper
 from sidecar.ortc import RtpMapping
 from sidecar.ortc.parameters import RtpCodecParameters, RtpParameters
@@ -23,7 +23,7 @@ from sidecar.rtp.rtcp import (
     PictureLossIndication,
     RtcpPacket,
 )
-from sidecar.sfu.forwarding import ForwardedPacket, PacketTranslator
+from sidecar.sfu.forwarding import MAX_LATE_PACKETS, ForwardedPacket, PacketTranslator
 from sidecar.sfu.replay import ReplayStart, find_replay_start
 
 KeyFrameInspector = Callable[[bytes, int, int], bool]
@@ -56,7 +56,7 @@ class IncomingStream:
         statistics: Loss and jitter.
         buffer: The latest packets, for consumers that ask for them again or start.
         newest_seq: The extended sequence number of the newest packet, -1 before the first.
-        rate: What arrives, retransmissions included.
+        bytes_received: With retransmissions and what is not forwarded.
         key_frames: Key frames that have started.
         nacked_packets: Packets that were asked for again, counted once per request.
         key_frame_requests: PLIs or FIRs sent.
@@ -79,11 +79,12 @@ class IncomingStream:
             RETRANSMISSION_PACKETS, RETRANSMISSION_AGE_NS
         )
         self.newest_seq = -1
-        self.rate = RateCounter()
+        self.bytes_received = 0
         self.key_frames = 0
         self.nacked_packets = 0
         self.key_frame_requests = 0
         self.restarts = 0
+        self._rate = SampledRate()
         self._translator = translator
         self._unwrapper = SequenceUnwrapper()
         self._nack = NackGenerator() if ("nack", "") in feedback else None
@@ -134,7 +135,7 @@ class IncomingStream:
             RtpError: A retransmission without content.
         """
         size_bytes = len(packet.data)
-        self.rate.add(size_bytes, now_ns)
+        self.bytes_received += size_bytes
         recovered = packet.payload_type in self._repaired_payload_types
         if recovered:
             if packet.is_padding_only:
@@ -151,14 +152,21 @@ class IncomingStream:
             self._nack.on_packet(ext_seq, now_ns, recovered=recovered)
         if ext_seq > self.newest_seq:
             self.newest_seq = ext_seq
-        elif ext_seq <= self.newest_seq - RETRANSMISSION_PACKETS:
-            return None  # SRTP would not protect it any more, so far behind the newest one
         is_key_frame = inspect(packet.data, packet.payload_start, packet.payload_end)
         forwarded = self._translator.translate(packet, elements, ext_seq, is_key_frame, now_ns)
         self.buffer.store(ext_seq, forwarded, now_ns)
         if is_key_frame and self._is_video:
             self._on_key_frame(forwarded, now_ns)
-        return forwarded
+        # Who has missed a packet that comes so late asks for it, and gets it as a retransmission.
+        return forwarded if ext_seq > self.newest_seq - MAX_LATE_PACKETS else None
+
+    def bits_per_second(self, now_ns: int) -> int:
+        """What arrives, retransmissions included, over the last second or two."""
+        return self._rate.bits_per_second(self.bytes_received, now_ns)
+
+    def sample_rate(self, now_ns: int) -> None:
+        """To be called every second or so, for `bits_per_second`."""
+        self._rate.sample(self.bytes_received, now_ns)
 
     def find_replay_start(self) -> ReplayStart | None:
         """Where a receiver can start without a new key frame, None if it can't."""

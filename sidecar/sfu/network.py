@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from sidecar.ortc.parameters import DtlsParameters, IceCandidate, IceParameters
 
 if TYPE_CHECKING:
+    from sidecar.sfu.batch import Packets
     from sidecar.sfu.transport import WebRtcTransport
 
 
@@ -36,8 +37,11 @@ class Link(Protocol):
         """Makes new ICE credentials."""
         ...
 
-    def send(self, rtp: Sequence[bytes], rtcp: Sequence[bytes]) -> None:
-        """Protects packets and sends them."""
+    def send_rtp(self, groups: Sequence[Packets]) -> None:
+        """Protects packets and sends them, in their order."""
+
+    def send_rtcp(self, compounds: Sequence[bytes]) -> None:
+        """Protects compound RTCP packets and sends them."""
 
     def close(self) -> None:
         """Says goodbye to the peer and forgets it."""

@@ -2,73 +2,50 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from sidecar.engine.ntp import middle_32_bits
-from sidecar.engine.rate_counter import RateCounter
 from sidecar.engine.retransmission_buffer import RetransmissionBuffer
 from sidecar.engine.retransmission_throttle import RetransmissionThrottle
 from sidecar.engine.round_trip import RttEstimator
 from sidecar.engine.rtx import encapsulate
+from sidecar.engine.sampled_rate import SampledRate
 from sidecar.engine.sender_report_mapper import SenderReportMapper
 from sidecar.engine.sequence_rewriter import SequenceRewriter
 from sidecar.ortc.parameters import RtpParameters
 from sidecar.rtp.rtcp import ReportBlock, SenderReport
-from sidecar.sfu.forwarding import ForwardedPacket
+from sidecar.sfu.batch import HEADER, Batch, Count, Numbers, Packets, count
+from sidecar.sfu.forwarding import MAX_LATE_PACKETS, ForwardedPacket
 from sidecar.sfu.replay import Replay, ReplayStart
 
 START_PATIENCE_NS: Final = 250_000_000
 """A receiver that asks for a key frame so soon after the start has not had the time to see it."""
 
-_HEADER: Final = struct.Struct("!HHII")
-_HEADER_BYTES: Final = 12
 
-
-class Batch:
-    """The packets of one producer that arrived together, and what is the same for all consumers.
+class OutgoingStart(NamedTuple):
+    """What a new stream starts with. All are random (RFC 3550 sections 5.1 and 8).
 
     Attributes:
-        packets: In the order of arrival.
-        lowest_seq: The lowest extended sequence number among them.
-        latest: The packet with the highest one.
-        size_bytes: The sum of their sizes as sent.
-        payload_bytes: The same without headers and padding.
-        key_frames: How many of them start a key frame.
+        seq_offset: Output minus input sequence number.
+        timestamp_offset: Output minus input timestamp.
+        rtx_sequence_number: The first one of the retransmissions.
     """
 
-    __slots__ = ("key_frames", "latest", "lowest_seq", "packets", "payload_bytes", "size_bytes")
-
-    def __init__(self, packets: list[ForwardedPacket]) -> None:
-        self.packets = packets
-        self.lowest_seq = min(packet.ext_seq for packet in packets)
-        self.latest = max(packets, key=_ext_seq)
-        self.size_bytes = sum(len(packet.tail) + _HEADER_BYTES for packet in packets)
-        self.payload_bytes = sum(
-            len(packet.tail) - packet.payload_offset - packet.padding_bytes for packet in packets
-        )
-        self.key_frames = sum(packet.is_key_frame for packet in packets)
-
-
-class OutgoingSequence(NamedTuple):
-    """Where the numbers of a new stream start: random (RFC 3550 section 5.1)."""
-
-    sequence_number: int
-    timestamp: int
+    seq_offset: int
+    timestamp_offset: int
     rtx_sequence_number: int
 
 
 class OutgoingStream:
-    """Sends one producer's packets to one receiver under numbers of their own.
+    """Sends one producer's packets to one receiver.
+
+    In the usual case that is a matter of two assignments: what was sent, and up to which number,
+    follows from the latest batch and is worked out when somebody asks.
 
     Attributes:
         ssrc: The stream's SSRC.
         rtx_ssrc: The SSRC of retransmissions, None where they go out plain.
-        rate: What is sent, retransmissions excluded.
-        packets: Sent, retransmissions excluded.
-        bytes: Their size, headers included.
-        key_frames: Sent.
         nacked_packets: Asked for again by the receiver.
         retransmitted_packets: Sent again.
         report: The receiver's latest report on the stream.
@@ -78,7 +55,7 @@ class OutgoingStream:
         self,
         parameters: RtpParameters,
         source: RetransmissionBuffer[ForwardedPacket],
-        start: OutgoingSequence,
+        start: OutgoingStart,
     ) -> None:
         """Sets the stream up.
 
@@ -91,15 +68,11 @@ class OutgoingStream:
         codec = parameters.codecs[0]
         self.ssrc = encoding.ssrc or 0
         self.rtx_ssrc = encoding.rtx.ssrc if encoding.rtx is not None else None
-        self.rate = RateCounter()
-        self.packets = 0
-        self.bytes = 0
-        self.key_frames = 0
         self.nacked_packets = 0
         self.retransmitted_packets = 0
         self.report: ReportBlock | None = None
         self._round_trip = RttEstimator()
-        self._payload_octets = 0
+        self._rate = SampledRate()
         self._answers_nack = any(
             (each.type, each.parameter) == ("nack", "") for each in codec.rtcp_feedback
         )
@@ -111,15 +84,23 @@ class OutgoingStream:
         self._rtx_seq = start.rtx_sequence_number
         self._source = source
         self._throttle = RetransmissionThrottle()
-        self._rewriter = SequenceRewriter(codec.clock_rate, start.sequence_number, start.timestamp)
+        self._rewriter = SequenceRewriter(
+            codec.clock_rate, start.seq_offset, start.timestamp_offset
+        )
+        self._numbers = Numbers(self.ssrc, 0, 0)
         self._synchronised = False
+        self._flowing = False
+        self._latest: Batch | None = None
+        self._sent = Count()
+        self._sent_as_of = Count()
         self._replay: Replay | None = None
         self._replay_started_ns: int | None = None
         self._replayed_below_seq = 0
 
     def restart(self) -> None:
         """Waits for the next packet that a decoder can start with."""
-        self._synchronised = False
+        self._settle()
+        self._synchronised = self._flowing = False
         self._replay = None
 
     @property
@@ -138,38 +119,41 @@ class OutgoingStream:
         return self._synchronised or self._replay is not None
 
     @property
+    def sent(self) -> Count:
+        """What was sent, retransmissions excluded."""
+        self._settle()
+        return self._sent
+
+    @property
     def round_trip_ns(self) -> int | None:
         """To the receiver and back, from Sender and Receiver Reports; None until known."""
         return self._round_trip.rtt_ns
 
-    def forward(self, batch: Batch, now_ns: int, out: list[bytes]) -> None:
-        """Appends the packets of a batch to `out`, as far as the receiver can use them."""
-        if not self._synchronised and not self._synchronise(batch, now_ns):
-            return
-        rewriter = self._rewriter
-        if batch.lowest_seq < rewriter.sync_seq:
-            self._forward_replayed(batch, now_ns, out)
-            late = [each for each in batch.packets if each.ext_seq >= rewriter.sync_seq]
-            if not late:
-                return
-            batch = Batch(late)
-        seq_offset = rewriter.seq_offset
-        timestamp_offset = rewriter.timestamp_offset
-        ssrc = self.ssrc
-        pack = _HEADER.pack
-        for packet in batch.packets:
-            out.append(
-                pack(
-                    packet.first_word,
-                    (packet.ext_seq + seq_offset) & 0xFFFF,
-                    (packet.timestamp + timestamp_offset) & 0xFFFFFFFF,
-                    ssrc,
-                )
-                + packet.tail
-            )
-        latest = batch.latest
-        rewriter.note_sent(latest.ext_seq, latest.timestamp, now_ns)
-        self._count(batch, now_ns)
+    def bits_per_second(self, now_ns: int) -> int:
+        """What is sent, retransmissions excluded, over the last second or two."""
+        return self._rate.bits_per_second(self.sent.bytes, now_ns)
+
+    def sample_rate(self, now_ns: int) -> None:
+        """To be called every second or so, for `bits_per_second`."""
+        self._rate.sample(self.sent.bytes, now_ns)
+
+    def forward(self, batch: Batch, out: list[Packets]) -> bool:
+        """Appends the packets of a batch to `out`, as far as the receiver can use them.
+
+        Returns:
+            Whether the stream has been synchronised by them.
+        """
+        if self._flowing and batch.lowest_seq >= self._rewriter.sync_seq:
+            out.append(batch.numbered(self._numbers))
+            self._latest = batch
+            return False
+        if self._synchronised:
+            self._forward_with_care(batch, out)
+            return False
+        if not self._synchronise(batch):
+            return False
+        self._forward_with_care(batch, out)
+        return True
 
     def begin_replay(self, start: ReplayStart, now_ns: int) -> bool:
         """Starts with what is in the buffer; `replay` then sends it.
@@ -178,18 +162,20 @@ class OutgoingStream:
             False if the receiver has had packets of that key frame or later ones: some decoders
             take them for old ones the second time.
         """
+        self._settle()
         first, last = start.first, start.last
         if first.ext_seq <= self._rewriter.newest_sent_seq:
             return False
         self._rewriter.synchronise_to_replay(
             first.ext_seq, first.timestamp, last.ext_seq, last.timestamp, now_ns
         )
+        self._renumber()
         self._replay = Replay(self._source, first.ext_seq)
         self._replay_started_ns = now_ns
         self._replayed_below_seq = last.ext_seq + 1
         return True
 
-    def replay(self, size_bytes: int, newest_seq: int, now_ns: int, out: list[bytes]) -> None:
+    def replay(self, size_bytes: int, newest_seq: int, now_ns: int, out: list[Packets]) -> None:
         """Appends the next instalment of a replay to `out`.
 
         Behind the last one the stream is synchronised. If the buffer has lost packets that had
@@ -219,7 +205,7 @@ class OutgoingStream:
         started_ns = self._replay_started_ns
         return started_ns is not None and now_ns - started_ns < START_PATIENCE_NS
 
-    def retransmit(self, lost: Iterable[int], now_ns: int, out: list[bytes]) -> None:
+    def retransmit(self, lost: Iterable[int], now_ns: int, out: list[Packets]) -> None:
         """Appends what a Generic NACK asks for to `out` (RFC 4585 section 6.2.1).
 
         Packets that are no longer there, or were sent again a moment ago, are left out. A receiver
@@ -232,6 +218,8 @@ class OutgoingStream:
         """
         if not self._answers_nack:
             return
+        self._settle()
+        again: list[bytes] = []
         for sequence_number in lost:
             self.nacked_packets += 1
             source = self._rewriter.source(sequence_number)
@@ -241,11 +229,15 @@ class OutgoingStream:
                 packet = self._source.peek(source.ext_seq)  # old, but sent only lately
             else:
                 packet = self._source.get(source.ext_seq, now_ns)
-            if packet is None or not self._throttle.allow(source.ext_seq, len(packet.tail), now_ns):
+            if packet is None or self._is_too_late(packet, sequence_number):
+                continue
+            if not self._throttle.allow(source.ext_seq, len(packet.tail), now_ns):
                 continue
             self.retransmitted_packets += 1
             timestamp = source.output_timestamp(packet.timestamp)
-            out.append(self._again(packet, sequence_number, timestamp, now_ns))
+            again.append(self._again(packet, sequence_number, timestamp, now_ns))
+        if again:
+            out.append(Packets(again))
 
     def sender_report(
         self, mapper: SenderReportMapper, source_ssrc: int, now_ns: int
@@ -261,7 +253,8 @@ class OutgoingStream:
         Returns:
             None before anything was sent or the sender's clock is known.
         """
-        if not self.packets or not self._synchronised:
+        sent = self.sent
+        if not sent.packets or not self._synchronised:
             return None
         mapped = mapper.report_at(source_ssrc, now_ns)
         if mapped is None:
@@ -271,8 +264,8 @@ class OutgoingStream:
             ssrc=self.ssrc,
             ntp_timestamp=ntp_timestamp,
             rtp_timestamp=(rtp_timestamp + self._rewriter.timestamp_offset) & 0xFFFFFFFF,
-            packet_count=self.packets & 0xFFFFFFFF,
-            octet_count=self._payload_octets & 0xFFFFFFFF,
+            packet_count=sent.packets & 0xFFFFFFFF,
+            octet_count=sent.payload_bytes & 0xFFFFFFFF,
             reports=(),
         )
 
@@ -290,42 +283,68 @@ class OutgoingStream:
         if self._round_trip.rtt_ns is not None:
             self._throttle.set_rtt(self._round_trip.rtt_ns)
 
-    def _synchronise(self, batch: Batch, now_ns: int) -> bool:
-        if not batch.key_frames:
+    def _synchronise(self, batch: Batch) -> bool:
+        start = next((packet for packet in batch.packets if packet.is_key_frame), None)
+        if start is None:
             return False
-        start = next(packet for packet in batch.packets if packet.is_key_frame)
-        self._rewriter.synchronise(start.ext_seq, start.timestamp, now_ns)
+        self._rewriter.synchronise(start.ext_seq, start.timestamp, batch.now_ns)
+        self._renumber()
         self._synchronised = True
         return True
 
-    def _forward_replayed(self, batch: Batch, now_ns: int, out: list[bytes]) -> None:
-        """Sends what was missing when its part of the stream was replayed."""
+    def _renumber(self) -> None:
         rewriter = self._rewriter
-        replayed = [
-            packet
-            for packet in batch.packets
-            if rewriter.start_seq <= packet.ext_seq < rewriter.sync_seq
-        ]
-        if replayed:
-            self._send_replayed(replayed, now_ns, out)
+        self._numbers = Numbers(self.ssrc, rewriter.seq_offset & 0xFFFF, rewriter.timestamp_offset)
 
-    def _send_replayed(self, packets: list[ForwardedPacket], now_ns: int, out: list[bytes]) -> None:
+    def _settle(self) -> None:
+        """Accounts for the batches up to the latest one."""
+        latest, self._latest = self._latest, None
+        if latest is not None:
+            self._sent = self._sent.plus(latest.count.minus(self._sent_as_of))
+            self._sent_as_of = latest.count
+            newest = latest.newest
+            self._rewriter.note_sent(newest.ext_seq, newest.timestamp, latest.newest_ns)
+
+    def _forward_with_care(self, batch: Batch, out: list[Packets]) -> None:
+        """Forwards the first batch, and any that has packets from before the start."""
+        self._settle()
+        if batch.lowest_seq >= self._rewriter.sync_seq:
+            out.append(batch.numbered(self._numbers))
+            self._sent_as_of = batch.count_before
+            self._latest = batch
+        else:
+            self._forward_partly(batch, out)
+            self._sent_as_of = batch.count
+        self._flowing = True
+
+    def _forward_partly(self, batch: Batch, out: list[Packets]) -> None:
         rewriter = self._rewriter
+        start_seq, sync_seq = rewriter.start_seq, rewriter.sync_seq
+        # What was missing when its part of the stream was replayed.
+        replayed = [each for each in batch.packets if start_seq <= each.ext_seq < sync_seq]
+        if replayed:
+            self._send_replayed(replayed, batch.now_ns, out)
+        present = [each for each in batch.packets if each.ext_seq >= sync_seq]
+        if present:
+            part = Batch(present, batch.now_ns)
+            out.append(part.numbered(self._numbers))
+            self._sent = self._sent.plus(part.count)
+            rewriter.note_sent(part.newest.ext_seq, part.newest.timestamp, batch.now_ns)
+
+    def _send_replayed(
+        self, packets: Sequence[ForwardedPacket], now_ns: int, out: list[Packets]
+    ) -> None:
+        rewriter = self._rewriter
+        sent: list[bytes] = []
         for packet in packets:
             timestamp = rewriter.squeezed(packet.ext_seq, packet.timestamp)
-            header = _HEADER.pack(
-                packet.first_word,
-                (packet.ext_seq + rewriter.seq_offset) & 0xFFFF,
-                (timestamp + rewriter.timestamp_offset) & 0xFFFFFFFF,
-                self.ssrc,
-            )
+            rewriter.note_sent(packet.ext_seq, timestamp, now_ns)
             # Without RTX a NACK is answered with the bytes in the buffer, see `_again`.
             is_plain = self._rtx_payload_type(packet) is None
-            out.append(header + (packet.tail if is_plain else packet.tail_sent_at(now_ns)))
-        latest = max(packets, key=_ext_seq)
-        newest_timestamp = rewriter.squeezed(latest.ext_seq, latest.timestamp)
-        rewriter.note_sent(latest.ext_seq, newest_timestamp, now_ns)
-        self._count(Batch(packets), now_ns)
+            tail = packet.tail if is_plain else packet.tail_sent_at(now_ns)
+            sent.append(self._numbers.header(packet, timestamp) + tail)
+        out.append(Packets(sent))
+        self._sent = self._sent.plus(count(packets))
 
     def _rtx_payload_type(self, packet: ForwardedPacket) -> int | None:
         """That of the packet's retransmissions, None where they go out plain."""
@@ -333,10 +352,17 @@ class OutgoingStream:
             return None
         return self._rtx_payload_types.get(packet.first_word & 0x7F)
 
+    def _is_too_late(self, packet: ForwardedPacket, sequence_number: int) -> bool:
+        """Whether SRTP would not take the packet once more, where it goes out plain."""
+        return (
+            self._rewriter.packets_behind(sequence_number) >= MAX_LATE_PACKETS
+            and self._rtx_payload_type(packet) is None
+        )
+
     def _again(
         self, packet: ForwardedPacket, sequence_number: int, timestamp: int, now_ns: int
     ) -> bytes:
-        header = _HEADER.pack(packet.first_word, sequence_number, timestamp, self.ssrc)
+        header = HEADER.pack(packet.first_word, sequence_number, timestamp, self.ssrc)
         rtx_payload_type = self._rtx_payload_type(packet)
         if self.rtx_ssrc is None or rtx_payload_type is None:
             # The very same bytes: different ones under the same number would use the cipher's
@@ -346,20 +372,8 @@ class OutgoingStream:
         self._rtx_seq = (rtx_seq + 1) & 0xFFFF
         return encapsulate(
             header + packet.tail_sent_at(now_ns),
-            _HEADER_BYTES + packet.payload_offset,
+            HEADER.size + packet.payload_offset,
             payload_type=rtx_payload_type,
             sequence_number=rtx_seq,
             ssrc=self.rtx_ssrc,
         )
-
-    def _count(self, batch: Batch, now_ns: int) -> None:
-        count = len(batch.packets)
-        self.packets += count
-        self.bytes += batch.size_bytes
-        self._payload_octets += batch.payload_bytes
-        self.key_frames += batch.key_frames
-        self.rate.add(batch.size_bytes, now_ns)
-
-
-def _ext_seq(packet: ForwardedPacket) -> int:
-    return packet.ext_seq

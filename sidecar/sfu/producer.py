@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from sidecar.ortc.parameters import MediaKind, RtpParameters
 from sidecar.rtp.packet import RtpPacket
 from sidecar.rtp.rtcp import RtcpPacket
+from sidecar.sfu.batch import Batch
 from sidecar.sfu.equalising import equalise
 from sidecar.sfu.forwarding import ForwardedPacket
 from sidecar.sfu.incoming import IncomingStream
-from sidecar.sfu.outgoing import Batch
+from sidecar.sfu.outgoing import OutgoingStart
 from sidecar.sfu.starting import Starting
 from sidecar.sfu.stats import ProducerStats
 
@@ -29,6 +30,9 @@ class Producer:
         consumable: The same under the router's payload types and ids.
         transport: Where it comes in.
         stream: The RTP side of it.
+        outgoing_ssrc: What consumers send it as. That and the numbers below are the same for all
+            of them wherever possible: then their packets differ in nothing but the encryption.
+        outgoing_start: The numbers that consumers start with.
         paused: Nothing is forwarded.
         closed: For good.
     """
@@ -41,6 +45,9 @@ class Producer:
         consumable: RtpParameters,
         stream: IncomingStream,
         transport: WebRtcTransport,
+        *,
+        outgoing_ssrc: int,
+        outgoing_start: OutgoingStart,
     ) -> None:
         self.id = producer_id
         self.kind: MediaKind = kind
@@ -48,6 +55,8 @@ class Producer:
         self.consumable = consumable
         self.transport = transport
         self.stream = stream
+        self.outgoing_ssrc = outgoing_ssrc
+        self.outgoing_start = outgoing_start
         self.paused = False
         self.closed = False
         self._key_frame_wanted = False
@@ -55,6 +64,7 @@ class Producer:
         self._live: tuple[Consumer, ...] = ()
         self._starting = Starting(stream, self._report_defect)
         self._pending: list[ForwardedPacket] = []
+        self._batch: Batch | None = None
 
     def pause(self) -> None:
         """Stops forwarding; packets that arrive are dropped."""
@@ -89,7 +99,7 @@ class Producer:
         return ProducerStats(
             producer_id=self.id,
             kind=self.kind,
-            bitrate_bps=stream.rate.bits_per_second(self.transport.now_ns),
+            bitrate_bps=stream.bits_per_second(self.transport.now_ns),
             packets=statistics.packets,
             bytes=statistics.bytes,
             packets_lost=statistics.packets_lost,
@@ -172,11 +182,11 @@ class Producer:
             return
         if self.kind == "video":
             equalise(self._pending)
-        batch = Batch(self._pending)
+        batch = self._batch = Batch(self._pending, now_ns, self._batch)
         self._pending = []
         for consumer in self._live:
             try:
-                consumer.forward(batch, now_ns)
+                consumer.forward(batch)
             except Exception as error:  # a mistake of ours must not take the class with it
                 self._report_defect(consumer, error)
 

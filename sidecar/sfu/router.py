@@ -17,7 +17,7 @@ from sidecar.sfu.consumer import Consumer
 from sidecar.sfu.forwarding import PacketTranslator
 from sidecar.sfu.identifiers import Identifiers
 from sidecar.sfu.incoming import IncomingStream
-from sidecar.sfu.outgoing import OutgoingSequence, OutgoingStream
+from sidecar.sfu.outgoing import OutgoingStart, OutgoingStream
 from sidecar.sfu.producer import Producer
 from sidecar.sfu.transport import WebRtcTransport
 
@@ -102,7 +102,18 @@ class Router:
         )
         stream = IncomingStream(rtp_parameters, mapping, translator)
         return Producer(
-            self._identifiers.unique_id(), kind, rtp_parameters, consumable, stream, transport
+            self._identifiers.unique_id(),
+            kind,
+            rtp_parameters,
+            consumable,
+            stream,
+            transport,
+            outgoing_ssrc=self._identifiers.ssrc(),
+            outgoing_start=OutgoingStart(
+                seq_offset=self._identifiers.sequence(),
+                timestamp_offset=self._identifiers.timestamp(),
+                rtx_sequence_number=self._identifiers.rtx_sequence(),
+            ),
         )
 
     def make_consumer(
@@ -117,7 +128,9 @@ class Router:
         Raises:
             OrtcError: The receiver can't play the stream.
         """
-        ssrc = self._free_ssrc(transport)
+        ssrc = producer.outgoing_ssrc
+        if transport.streams.is_spent(ssrc) or transport.streams.is_spent(ssrc + 1):
+            ssrc = self._free_ssrc(transport)
         parameters = ortc.consumer_rtp_parameters(
             producer.consumable,
             rtp_capabilities,
@@ -125,12 +138,7 @@ class Router:
             rtx_ssrc=ssrc + 1,
             mid=mid,
         )
-        start = OutgoingSequence(
-            sequence_number=self._identifiers.first_sequence(),
-            timestamp=self._identifiers.first_timestamp(),
-            rtx_sequence_number=self._identifiers.first_sequence(),
-        )
-        stream = OutgoingStream(parameters, producer.stream.buffer, start)
+        stream = OutgoingStream(parameters, producer.stream.buffer, producer.outgoing_start)
         return Consumer(self._identifiers.unique_id(), producer, parameters, stream, transport)
 
     def register(self, producer: Producer) -> None:
@@ -147,8 +155,8 @@ class Router:
         self.worker.forget_transport(transport)
 
     def _free_ssrc(self, transport: WebRtcTransport) -> int:
-        """Picks an SSRC that the transport does not send yet, nor its successor."""
+        """Picks an SSRC that the transport has never sent, nor its successor."""
         while True:
             ssrc = self._identifiers.ssrc()
-            if not (transport.streams.is_sent(ssrc) or transport.streams.is_sent(ssrc + 1)):
+            if not (transport.streams.is_spent(ssrc) or transport.streams.is_spent(ssrc + 1)):
                 return ssrc

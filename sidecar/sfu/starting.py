@@ -96,7 +96,7 @@ class Starting:
         self.replaying = tuple(each for each in self.replaying if each.is_replaying)
         if not self.replaying:
             return False
-        stream_bps = self._stream.rate.bits_per_second(now_ns)
+        stream_bps = self._stream.bits_per_second(now_ns)
         size_bytes = self._pace.instalment_bytes(len(self.replaying), stream_bps, now_ns)
         if not size_bytes:
             return False

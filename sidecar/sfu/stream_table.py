@@ -55,6 +55,7 @@ class StreamTable:
         self._sources: dict[str, Source] = {}
         self._source_by_ssrc: dict[int, Source] = {}
         self._consumer_by_ssrc: dict[int, Consumer] = {}
+        self._spent_ssrcs: set[int] = set()
 
     def add_producer(self, producer: Producer) -> None:
         """Takes a producer in.
@@ -84,6 +85,7 @@ class StreamTable:
         """Takes a consumer in."""
         for ssrc in _consumer_ssrcs(consumer):
             self._consumer_by_ssrc[ssrc] = consumer
+            self._spent_ssrcs.add(ssrc)
 
     def remove_consumer(self, consumer: Consumer) -> None:
         """Drops a consumer."""
@@ -106,6 +108,14 @@ class StreamTable:
     def is_sent(self, ssrc: int) -> bool:
         """Whether a consumer has this SSRC."""
         return ssrc in self._consumer_by_ssrc
+
+    def is_spent(self, ssrc: int) -> bool:
+        """Whether a consumer has this SSRC or had it.
+
+        A second one under the same keys could use a sequence number again, and with it the
+        cipher's nonce (RFC 7714 section 8.4).
+        """
+        return ssrc in self._spent_ssrcs
 
     def any_source_ssrc(self) -> int:
         """An SSRC that the peer sends, 0 if it sends nothing: for transport-wide feedback."""

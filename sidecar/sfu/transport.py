@@ -19,6 +19,7 @@ from sidecar.rtp.errors import RtpError
 from sidecar.rtp.header_extensions import decode_transport_sequence, parse_extensions
 from sidecar.rtp.packet import parse_rtp
 from sidecar.rtp.rtcp import Bye, ReceiverReport, RtcpPacket
+from sidecar.sfu.batch import Packets
 from sidecar.sfu.consumer import Consumer
 from sidecar.sfu.errors import SfuError
 from sidecar.sfu.feedback import handle_rtcp, periodic_reports
@@ -79,7 +80,7 @@ class WebRtcTransport:
         self.closed = False
         self.now_ns = now_ns
         self.next_timeout_ns = _NEVER
-        self.outgoing_rtp: list[bytes] = []
+        self.outgoing_rtp: list[Packets] = []
         self.outgoing_rtcp: list[bytes] = []
         self.available_outgoing_bps: int | None = None
         self.on_closed: Callable[[str], None] | None = None
@@ -295,12 +296,17 @@ class WebRtcTransport:
     def flush(self) -> None:
         """Hands what waits to the network."""
         rtp, rtcp = self.outgoing_rtp, self.outgoing_rtcp
-        if not rtp and not rtcp:
-            return
-        self.outgoing_rtp, self.outgoing_rtcp = [], []
-        if self.connected:
-            self._bytes_sent += sum(map(len, rtp)) + sum(map(len, rtcp))
-            self.link.send(rtp, rtcp)
+        if rtp:
+            self.outgoing_rtp = []
+            if self.connected:
+                for packets in rtp:
+                    self._bytes_sent += packets.size_bytes
+                self.link.send_rtp(rtp)
+        if rtcp:
+            self.outgoing_rtcp = []
+            if self.connected:
+                self._bytes_sent += sum(map(len, rtcp))
+                self.link.send_rtcp(rtcp)
 
     # Called by producers and consumers.
 
@@ -316,7 +322,7 @@ class WebRtcTransport:
         """Drops a consumer that has closed, and tells the peer that its stream has ended."""
         del self.consumers[consumer.id]
         self.streams.remove_consumer(consumer)
-        if consumer.stream.packets:
+        if consumer.stream.sent.packets:
             goodbye: list[RtcpPacket] = [
                 ReceiverReport(self.ssrc, ()),
                 Bye((consumer.stream.ssrc,)),

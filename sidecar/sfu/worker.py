@@ -84,7 +84,8 @@ class Worker:
             except Exception as error:  # a mistake of ours must not take the class with it
                 self.network.report_defect(transport, error)
         for transport in self.transports:  # a copy: one whose link fails closes itself
-            transport.flush()
+            if transport.outgoing_rtp or transport.outgoing_rtcp:
+                transport.flush()
         # A time-out that has moved away is noticed when it comes; only then all are looked at.
         if timed_out:
             self.next_timeout_ns = _NEVER

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sidecar.ortc import DtlsParameters, IceCandidate, IceParameters
 from sidecar.sfu import WebRtcTransport, Worker
+from sidecar.sfu.batch import Packets
 from tests.sim.lesson_student import Student
 from tests.sim.lesson_teacher import Teacher
 from tests.sim.link import MS, Link, earliest
@@ -44,8 +45,12 @@ class SimulatedLink:
     def restart_ice(self) -> IceParameters:
         return self.ice_parameters
 
-    def send(self, rtp: Sequence[bytes], rtcp: Sequence[bytes]) -> None:
-        for data in (*rtp, *rtcp):
+    def send_rtp(self, groups: Sequence[Packets]) -> None:
+        for group in groups:
+            self.send_rtcp(group.packets)
+
+    def send_rtcp(self, compounds: Sequence[bytes]) -> None:
+        for data in compounds:
             self.down.send(data, self._lesson.now_ns)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from sidecar.engine.sequence_rewriter import (
     MAX_BEHIND_PACKETS,
+    MAX_FIRST_SEQUENCE,
     MAX_SEGMENTS,
     SQUEEZED_MS,
     SequenceRewriter,
@@ -15,6 +16,15 @@ MS = 1_000_000
 FRAME_NS = 40 * MS
 FRAME_TICKS = 3600
 STARTS = [0, 1, 127, 32767, 32768, 65534, 65535]
+INITIALS = [0, 1, 127, 32767, 32768, MAX_FIRST_SEQUENCE]
+TO_WRAP_AROUND = 0xFFFF - MAX_FIRST_SEQUENCE
+
+
+def starting(
+    ext_seq: int, timestamp: int, initial: int, initial_timestamp: int
+) -> SequenceRewriter:
+    """One that gives this packet these numbers, if it is the first."""
+    return SequenceRewriter(90_000, initial - ext_seq, initial_timestamp - timestamp)
 
 
 def forward(
@@ -34,7 +44,7 @@ def source_sequence(rewriter: SequenceRewriter, sequence_number: int) -> int | N
 
 @pytest.fixture
 def rewriter() -> SequenceRewriter:
-    return SequenceRewriter(90_000, 1000, 50_000)
+    return starting(70_000, 0, 1000, 50_000)
 
 
 def test_nothing_passes_before_the_start(rewriter: SequenceRewriter) -> None:
@@ -42,17 +52,34 @@ def test_nothing_passes_before_the_start(rewriter: SequenceRewriter) -> None:
 
 
 @pytest.mark.parametrize("source", STARTS)
-@pytest.mark.parametrize("initial", STARTS)
+@pytest.mark.parametrize("initial", INITIALS)
 def test_output_starts_at_the_initial_numbers_and_is_continuous(source: int, initial: int) -> None:
-    rewriter = SequenceRewriter(90_000, initial, 0xFFFF_FFFF)
     first = 65536 + source
+    rewriter = starting(first, 123_456, initial, 0xFFFF_FFFF)
     rewriter.synchronise(first, 123_456, 0)
     assert rewriter.sync_seq == first
-    for count in range(300):
+    for count in range(TO_WRAP_AROUND + 300):
         assert forward(rewriter, first + count, 123_456 + count, 0) == (
             (initial + count) & 0xFFFF,
             (0xFFFF_FFFF + count) & 0xFFFF_FFFF,
         )
+
+
+def test_output_never_starts_near_the_wrap_around(rewriter: SequenceRewriter) -> None:
+    last = 70_000 - 1000 + MAX_FIRST_SEQUENCE
+    rewriter.synchronise(last, 0, 0)
+    assert forward(starting(last, 0, MAX_FIRST_SEQUENCE, 0), last, 0, 0)[0] == MAX_FIRST_SEQUENCE
+    rewriter.synchronise(last + 1, 0, 0)
+    first_after = forward(rewriter, last + 1, 0, 0)
+    assert first_after == ((MAX_FIRST_SEQUENCE + 1) ^ 0x8000, 50_000)
+
+
+def test_all_that_start_at_the_same_packet_or_another_have_the_same_offsets() -> None:
+    early, late = (SequenceRewriter(90_000, 500, 600) for _ in range(2))
+    early.synchronise(70_000, 0, 0)
+    forward(early, 70_000, 0, 0)
+    late.synchronise_to_replay(70_010, 100_000, 70_040, 300_000, 0)
+    assert (late.seq_offset, late.timestamp_offset) == (early.seq_offset, early.timestamp_offset)
 
 
 def test_loss_and_reordering_of_the_input_show_in_the_output(rewriter: SequenceRewriter) -> None:
@@ -67,9 +94,9 @@ def test_loss_and_reordering_of_the_input_show_in_the_output(rewriter: SequenceR
 
 
 @pytest.mark.parametrize("source", STARTS)
-@pytest.mark.parametrize("initial", STARTS)
+@pytest.mark.parametrize("initial", INITIALS)
 def test_restart_goes_on_after_the_last_output(source: int, initial: int) -> None:
-    rewriter = SequenceRewriter(90_000, initial, 50_000)
+    rewriter = starting(65536 + source, 7000, initial, 50_000)
     rewriter.synchronise(65536 + source, 7000, 0)
     forward(rewriter, 65536 + source, 7000, 0)
     rewriter.synchronise(70_000 + source, 999_999, 3 * FRAME_NS)
@@ -102,8 +129,9 @@ def test_timestamp_grows_even_when_no_time_has_passed(rewriter: SequenceRewriter
 def test_start_without_anything_sent_leaves_no_trace(rewriter: SequenceRewriter) -> None:
     rewriter.synchronise(70_000, 0, 0)
     rewriter.synchronise(80_000, 0, 5000 * MS)
-    assert forward(rewriter, 80_000, 0, 5000 * MS) == (1000, 50_000)
-    assert source_sequence(rewriter, 1000) == 80_000
+    assert forward(rewriter, 80_000, 0, 5000 * MS) == (11_000, 50_000)
+    assert source_sequence(rewriter, 11_000) == 80_000
+    assert source_sequence(rewriter, 10_999) is None
 
 
 def test_batch_of_late_packets_does_not_move_the_end_back(rewriter: SequenceRewriter) -> None:
@@ -119,11 +147,13 @@ class TestSourceSequence:
         assert source_sequence(rewriter, 999) is None
         assert source_sequence(rewriter, 1000) is None
 
-    @pytest.mark.parametrize("initial", STARTS)
+    @pytest.mark.parametrize("initial", INITIALS)
     def test_every_sent_number_leads_back_to_its_packet(self, initial: int) -> None:
-        rewriter = SequenceRewriter(90_000, initial, 0)
+        rewriter = starting(69_000, 0, initial, 0)
+        rewriter.synchronise(69_000, 0, 0)
+        rewriter.note_sent(69_000 + TO_WRAP_AROUND - 50, 0, 0)
         sent: dict[int, int] = {}
-        for start in (70_000, 71_000, 200_000, 200_500):
+        for start in (71_000, 72_000, 200_000, 200_500):
             rewriter.synchronise(start, 0, 0)
             for seq in range(start, start + 100):
                 sent[forward(rewriter, seq, 0, 0)[0]] = seq
@@ -207,8 +237,9 @@ class TestReplay:
     def test_numbers_are_continuous_and_each_frame_keeps_a_time_of_its_own(
         self, source: int, timestamp: int, frame_ticks: int
     ) -> None:
-        rewriter = SequenceRewriter(90_000, 65_530, 0xFFFF_FFF0)
         first = 65536 + source
+        last_timestamp = timestamp + (REPLAYED_FRAMES - 1) * frame_ticks
+        rewriter = starting(first, last_timestamp, 30_000, 0xFFFF_FFF0)
         start_replay(rewriter, first, timestamp, frame_ticks)
         assert rewriter.start_seq == first
         assert rewriter.sync_seq == first + REPLAYED_FRAMES
@@ -217,9 +248,9 @@ class TestReplay:
             for count in range(REPLAYED_FRAMES + 10)
         ]
         assert [number for number, _ in sent] == [
-            (65_530 + count) & 0xFFFF for count in range(REPLAYED_FRAMES + 10)
+            30_000 + count for count in range(REPLAYED_FRAMES + 10)
         ]
-        assert sent[0][1] == 0xFFFF_FFF0
+        assert sent[REPLAYED_FRAMES - 1][1] == 0xFFFF_FFF0
         steps = [(later[1] - earlier[1]) & 0xFFFF_FFFF for earlier, later in pairwise(sent)]
         assert all(0 < step < frame_ticks for step in steps[: REPLAYED_FRAMES - 1])
         assert set(steps[REPLAYED_FRAMES - 1 :]) == {frame_ticks}
@@ -227,8 +258,9 @@ class TestReplay:
     def test_takes_hardly_any_time(self, rewriter: SequenceRewriter) -> None:
         start_replay(rewriter, 70_000, 0)
         last = REPLAYED_FRAMES - 1
-        _, timestamp = send_replayed(rewriter, 70_000 + last, last * FRAME_TICKS)
-        assert timestamp - 50_000 <= 90 * SQUEEZED_MS
+        _, start = send_replayed(rewriter, 70_000, 0)
+        _, end = send_replayed(rewriter, 70_000 + last, last * FRAME_TICKS)
+        assert 0 < end - start <= 90 * SQUEEZED_MS
 
     def test_of_an_instant_is_not_squeezed(self, rewriter: SequenceRewriter) -> None:
         start_replay(rewriter, 70_000, 0, frame_ticks=90)

@@ -19,6 +19,7 @@ from sidecar.net.packet_memory import PacketMemory, Run
 from sidecar.net.srtp import SrtpSession
 from sidecar.ortc.parameters import IceParameters
 from sidecar.sfu import WebRtcTransport, Worker
+from sidecar.sfu.batch import Packets
 
 SECOND_NS = 1_000_000_000
 
@@ -305,10 +306,18 @@ def protect_rtp(session: SrtpSession, packet: bytes) -> bytes:
     Raises:
         SrtpError: libsrtp does not take it.
     """
-    runs = session.protect_rtp([packet], PacketMemory())
-    if not runs:
+    protected = protect_all(session, [packet])
+    if not protected:
         raise SrtpError("refused")
-    return bytes(runs[0].datagrams[0])
+    return protected[0]
+
+
+def protect_all(session: SrtpSession, packets: Sequence[bytes]) -> list[bytes]:
+    """Protects packets; those that are not taken are missing."""
+    memory = PacketMemory()
+    images = memory.prepare(Packets(packets), session.tag_bytes).images
+    runs = [run for image in images for run in session.protect_rtp(image, memory)]
+    return [bytes(datagram) for run in runs for datagram in run.datagrams]
 
 
 class FakePort:

@@ -64,7 +64,7 @@ def run(*sizes: int, in_one_piece: bool = True) -> Run:
     """Datagrams of these sizes, each with bytes of its own."""
     datagrams = [memoryview(bytes([index % 256]) * size) for index, size in enumerate(sizes)]
     buffers = [memoryview(b"".join(datagrams))] if in_one_piece else datagrams
-    return Run(datagrams, buffers, sizes[0])
+    return Run.of(datagrams, buffers)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from sidecar.net.srtp import SrtpSession
 from sidecar.net.stun import parse_binding_request
 from sidecar.ortc.parameters import DtlsFingerprint, DtlsParameters
 from sidecar.sfu import SfuError
+from sidecar.sfu.batch import Packets
 from tests.unit.net.support import (
     FakePort,
     FakeTransport,
@@ -239,7 +240,8 @@ def test_a_short_datagram_is_dropped(scene: Scene) -> None:
 
 def test_packets_are_protected_and_go_to_the_nominated_address(scene: Scene) -> None:
     peer = keyed(scene.shake_hands())
-    scene.link.send([RTP_PACKET], [RTCP_PACKET])
+    scene.link.send_rtp([Packets([RTP_PACKET])])
+    scene.link.send_rtcp([RTCP_PACKET])
     (rtp, rtp_address), (rtcp, rtcp_address) = scene.port.sent
     assert peer.unprotect_rtp(rtp) == RTP_PACKET
     assert peer.unprotect_rtcp(rtcp) == RTCP_PACKET
@@ -247,14 +249,15 @@ def test_packets_are_protected_and_go_to_the_nominated_address(scene: Scene) -> 
 
     scene.port.take_sent()
     scene.validate(ELSEWHERE)
-    scene.link.send([RTP_PACKET], [])
+    scene.link.send_rtp([Packets([RTP_PACKET])])
     ((_datagram, address),) = scene.port.sent
     assert address == ELSEWHERE
 
 
 def test_nothing_is_sent_before_the_keys(scene: Scene) -> None:
     scene.validate()
-    scene.link.send([RTP_PACKET], [RTCP_PACKET])
+    scene.link.send_rtp([Packets([RTP_PACKET])])
+    scene.link.send_rtcp([RTCP_PACKET])
     assert scene.port.sent == []
 
 
@@ -263,7 +266,8 @@ def test_nothing_is_sent_before_the_first_check(scene: Scene) -> None:
     scene.connect("client")
     peer = DtlsEndpoint(PEER_CERTIFICATE, "client", OUR_CERTIFICATE.fingerprints)
     scene.receive(*peer.step([]))
-    scene.link.send([RTP_PACKET], [RTCP_PACKET])
+    scene.link.send_rtp([Packets([RTP_PACKET])])
+    scene.link.send_rtcp([RTCP_PACKET])
     assert scene.port.sent == []
 
 
@@ -271,7 +275,8 @@ def test_a_packet_that_is_too_long_is_dropped_alone(scene: Scene) -> None:
     """A sender with long packets does no harm to those who receive them."""
     peer = keyed(scene.shake_hands())
     too_long = RTP_PACKET + bytes(1400)
-    scene.link.send([too_long, RTP_PACKET], [RTCP_PACKET + bytes(1400), RTCP_PACKET])
+    scene.link.send_rtp([Packets([too_long, RTP_PACKET])])
+    scene.link.send_rtcp([RTCP_PACKET + bytes(1400), RTCP_PACKET])
     rtp, rtcp = scene.port.take_sent()
     assert peer.unprotect_rtp(rtp) == RTP_PACKET
     assert peer.unprotect_rtcp(rtcp) == RTCP_PACKET
@@ -283,7 +288,7 @@ def test_more_packets_than_the_memory_holds_go_out_in_order(scene: Scene) -> Non
     peer = keyed(scene.shake_hands())
     numbers = range(1, 2 * MAX_PACKETS + 3)
     packets = [RTP_PACKET[:3] + bytes([number]) + RTP_PACKET[4:] for number in numbers]
-    scene.link.send(packets, [])
+    scene.link.send_rtp([Packets(packets)])
     assert [peer.unprotect_rtp(each) for each in scene.port.take_sent()] == packets
 
 
@@ -299,11 +304,11 @@ def test_a_key_that_is_used_up_closes_the_transport_once(
     close = scene.link.close
 
     def close_with_a_last_word() -> None:
-        scene.link.send([], [RTCP_PACKET])  # as a transport does when it closes
+        scene.link.send_rtcp([RTCP_PACKET])  # as a transport does when it closes
         close()
 
     monkeypatch.setattr(scene.link, "close", close_with_a_last_word)
-    scene.link.send([RTP_PACKET, RTP_PACKET], [])
+    scene.link.send_rtp([Packets([RTP_PACKET, RTP_PACKET])])
     assert scene.transport.closed_for == ["srtp-failed"]
 
 
@@ -321,7 +326,8 @@ def test_close_says_goodbye_and_is_recognised_no_more(scene: Scene) -> None:
     assert peer.closed
     assert scene.port.retired == [scene.link]
     scene.link.close()
-    scene.link.send([RTP_PACKET], [RTCP_PACKET])
+    scene.link.send_rtp([Packets([RTP_PACKET])])
+    scene.link.send_rtcp([RTCP_PACKET])
     scene.receive(protect_rtp(keyed(peer), RTP_PACKET))
     assert scene.port.sent == []
     assert scene.port.retired == [scene.link]
@@ -350,7 +356,7 @@ def test_an_ice_restart_makes_new_credentials_and_keeps_the_old_for_a_while(scen
 def test_media_flows_on_during_an_ice_restart(scene: Scene) -> None:
     peer = keyed(scene.shake_hands())
     scene.link.restart_ice()
-    scene.link.send([RTP_PACKET], [])
+    scene.link.send_rtp([Packets([RTP_PACKET])])
     ((datagram, address),) = scene.port.sent
     assert peer.unprotect_rtp(datagram) == RTP_PACKET
     assert address == HOME

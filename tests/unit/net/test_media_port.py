@@ -21,6 +21,7 @@ from sidecar.net.link import MediaLink
 from sidecar.net.media_port import MAX_DATAGRAMS_PER_WAKE_UP, MAX_NAPS, MediaPort
 from sidecar.net.media_socket import open_media_socket
 from sidecar.ortc.parameters import DtlsParameters, IceParameters
+from sidecar.sfu.batch import Packets
 from tests.unit.net.support import (
     BINDING_ERROR,
     BINDING_SUCCESS,
@@ -257,7 +258,7 @@ async def test_media_goes_out_encrypted(server: Server, new_peer: NewPeer) -> No
     endpoint = await shake_hands(link, peer)
     while transport.connected_ns is None:
         await server.worker.next_call()
-    link.send([RTP_PACKET], [])
+    link.send_rtp([Packets([RTP_PACKET])])
     assert endpoint.srtp is not None
     assert endpoint.srtp.unprotect_rtp(await peer.receive()) == RTP_PACKET
 
@@ -274,7 +275,7 @@ async def test_a_peer_may_move_to_another_address(server: Server, new_peer: NewP
     new.send(protect_rtp(endpoint.srtp, RTP_PACKET))
     while not transport.received:
         await server.worker.next_call()
-    link.send([RTP_PACKET], [])
+    link.send_rtp([Packets([RTP_PACKET])])
     assert endpoint.srtp.unprotect_rtp(await new.receive()) == RTP_PACKET
     assert old.has_received_nothing()
 

@@ -12,14 +12,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sidecar.net import srtp as srtp_module
 from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
 from sidecar.net.limits import MAX_RTP_BYTES
-from sidecar.net.packet_memory import PacketMemory
 from sidecar.net.srtp import (
     PROFILES,
     REPLAY_WINDOW_PACKETS,
+    SENDER_WINDOW_PACKETS,
     SrtpProfile,
     SrtpSession,
 )
-from tests.unit.net.support import protect_rtp
+from sidecar.sfu.forwarding import MAX_LATE_PACKETS
+from tests.unit.net.support import protect_all, protect_rtp
 
 AES_256_GCM, AES_128_GCM, AES_CM = PROFILES
 
@@ -234,6 +235,19 @@ def test_a_packet_may_be_sent_again(profile: SrtpProfile) -> None:
 
 
 @every_profile
+def test_a_packet_is_sent_late_or_again_within_the_senders_window(profile: SrtpProfile) -> None:
+    client, server = make_pair(profile)
+    protect_rtp(client, rtp_packet(1000 + SENDER_WINDOW_PACKETS))
+    assert server.unprotect_rtp(protect_rtp(client, rtp_packet(1001))) == rtp_packet(1001)
+    with pytest.raises(SrtpError):
+        protect_rtp(client, rtp_packet(1000))
+
+
+def test_the_senders_window_is_what_the_media_layer_counts_on() -> None:
+    assert SENDER_WINDOW_PACKETS == MAX_LATE_PACKETS
+
+
+@every_profile
 def test_sequence_numbers_may_wrap_around(profile: SrtpProfile) -> None:
     client, server = make_pair(profile)
     for number in range(65530, 65542):
@@ -302,7 +316,7 @@ def test_only_a_used_up_key_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(srtp_module, "_srtp_protect", lambda *_arguments: used_up)
     with pytest.raises(SrtpKeyUsedUpError):
-        session.protect_rtp([rtp_packet(1)], PacketMemory())
+        protect_all(session, [rtp_packet(1)])
     monkeypatch.setattr(pylibsrtp.Session, "protect_rtcp", refuse)
     with pytest.raises(SrtpKeyUsedUpError):
         session.protect_rtcp(RTCP_PACKET)
@@ -312,8 +326,7 @@ def test_only_a_used_up_key_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -
 def test_packets_are_protected_side_by_side(profile: SrtpProfile) -> None:
     client, server = make_pair(profile)
     packets = [rtp_packet(number, bytes(length)) for number, length in enumerate((80, 80, 81, 9))]
-    runs = client.protect_rtp(packets, PacketMemory())
-    protected = [bytes(each) for run in runs for each in run.datagrams]
+    protected = protect_all(client, packets)
     assert [server.unprotect_rtp(each) for each in protected] == packets
     assert {len(p) - len(q) for p, q in zip(protected, packets, strict=True)} == {profile.tag_bytes}
 
@@ -321,8 +334,7 @@ def test_packets_are_protected_side_by_side(profile: SrtpProfile) -> None:
 def test_refused_packets_are_left_out() -> None:
     client, server = make_pair(PROFILES[0])
     packets = [rtp_packet(1), b"nonsense", rtp_packet(3, b"last")]
-    runs = client.protect_rtp(packets, PacketMemory())
-    protected = [bytes(each) for run in runs for each in run.datagrams]
+    protected = protect_all(client, packets)
     assert [server.unprotect_rtp(each) for each in protected] == [packets[0], packets[2]]
 
 

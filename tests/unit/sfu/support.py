@@ -17,6 +17,7 @@ from sidecar.ortc import (
 from sidecar.rtp.packet import RtpPacket, parse_rtp
 from sidecar.rtp.rtcp import RtcpPacket, parse_rtcp
 from sidecar.sfu import Consumer, Producer, SfuError, WebRtcTransport, Worker
+from sidecar.sfu.batch import Packets
 from tests.unit.sfu.media import CAPABILITIES, audio, rtp, video
 
 MS: Final = 1_000_000
@@ -36,7 +37,7 @@ class FakeLink:
         rtp: Packets sent, in order.
         rtcp: Compounds sent, in order.
         refused: What `connect` raises, if anything.
-        breaks: The next `send` closes the transport, as a failing cipher does.
+        breaks: Sending closes the transport, as a failing cipher does.
     """
 
     def __init__(self, transport: WebRtcTransport, local_address: str | None) -> None:
@@ -61,9 +62,16 @@ class FakeLink:
         self.ice_parameters = IceParameters(username_fragment="user2", password="pass2")
         return self.ice_parameters
 
-    def send(self, rtp: Sequence[bytes], rtcp: Sequence[bytes]) -> None:
-        self.rtp += rtp
-        self.rtcp += rtcp
+    def send_rtp(self, groups: Sequence[Packets]) -> None:
+        for group in groups:
+            self.rtp += group.packets
+        self._break_if_told()
+
+    def send_rtcp(self, compounds: Sequence[bytes]) -> None:
+        self.rtcp += compounds
+        self._break_if_told()
+
+    def _break_if_told(self) -> None:
         if self.breaks:
             self.transport.link_closed("srtp-failed")
 

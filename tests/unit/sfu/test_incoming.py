@@ -17,8 +17,8 @@ from sidecar.rtp.rtcp import (
     PictureLossIndication,
     RtcpPacket,
 )
-from sidecar.sfu.forwarding import ForwardedPacket, PacketTranslator
-from sidecar.sfu.incoming import RETRANSMISSION_PACKETS, IncomingStream
+from sidecar.sfu.forwarding import MAX_LATE_PACKETS, ForwardedPacket, PacketTranslator
+from sidecar.sfu.incoming import IncomingStream
 from tests.unit.sfu import media
 from tests.unit.sfu.support import MS, S
 
@@ -132,14 +132,18 @@ def test_payload_types_that_were_not_negotiated_are_ignored(incoming: Incoming) 
     assert incoming.stream.statistics.packets == 0
 
 
-def test_what_lies_too_far_behind_to_be_protected_is_not_forwarded(incoming: Incoming) -> None:
-    newest = 100 + RETRANSMISSION_PACKETS + 1
+def test_what_comes_too_late_to_be_protected_is_kept_for_those_who_ask(
+    incoming: Incoming,
+) -> None:
+    newest = 100 + MAX_LATE_PACKETS + 1
     incoming.receive_all(100, newest)
     late = [parse_rtp(media.rtp(number)) for number in (101, 102)]
     assert [incoming.receive(media.rtx(number, late[number])) is not None for number in (0, 1)] == [
         False,
         True,
     ]
+    newest_seq = incoming.stream.newest_seq
+    assert all(incoming.stream.buffer.peek(newest_seq - newest + each) for each in (101, 102))
 
 
 class TestNack:
@@ -259,5 +263,10 @@ def test_rate_counts_retransmissions_too(incoming: Incoming) -> None:
     incoming.receive_all(10)
     incoming.receive(media.rtx(1, original))
     received_bytes = len(media.rtp(10)) + len(media.rtx(1, original))
-    rate_bps = incoming.stream.rate.bits_per_second(incoming.now_ns)
-    assert rate_bps == pytest.approx(received_bytes * 8, rel=0.06)
+    assert incoming.stream.bytes_received == received_bytes
+    assert incoming.stream.bits_per_second(incoming.now_ns) == 0
+    incoming.stream.sample_rate(incoming.now_ns)
+    incoming.now_ns += S
+    incoming.receive_all(12)
+    rate_bps = incoming.stream.bits_per_second(incoming.now_ns)
+    assert rate_bps == 8 * len(media.rtp(12))

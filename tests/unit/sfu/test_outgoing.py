@@ -7,6 +7,7 @@ import pytest
 from sidecar.engine.ntp import middle_32_bits, ntp_interval, ntp_interval_32
 from sidecar.engine.retransmission_buffer import RetransmissionBuffer
 from sidecar.engine.sender_report_mapper import SenderReportMapper
+from sidecar.engine.sequence_rewriter import MAX_FIRST_SEQUENCE
 from sidecar.ortc import RtpParameters, consumer_rtp_parameters
 from sidecar.rtp.header_extensions import (
     build_extension_block,
@@ -15,8 +16,9 @@ from sidecar.rtp.header_extensions import (
 )
 from sidecar.rtp.packet import RtpPacket, parse_rtp
 from sidecar.rtp.rtcp import ReportBlock, SenderReport
-from sidecar.sfu.forwarding import ForwardedPacket
-from sidecar.sfu.outgoing import Batch, OutgoingSequence, OutgoingStream
+from sidecar.sfu.batch import Batch, Count, Packets
+from sidecar.sfu.forwarding import MAX_LATE_PACKETS, ForwardedPacket
+from sidecar.sfu.outgoing import OutgoingStart, OutgoingStream
 from tests.unit.ortc.builders import consumable
 from tests.unit.sfu import media
 from tests.unit.sfu.support import MS, S
@@ -36,12 +38,19 @@ class Outgoing:
     """A stream under test, what feeds it, and its clock."""
 
     def __init__(
-        self, *, rtx: bool = True, first_seq: int = FIRST_SEQ, first_timestamp: int = 0
+        self,
+        *,
+        rtx: bool = True,
+        source: int = 70_000,
+        first_seq: int = FIRST_SEQ,
+        first_timestamp: int = 0,
     ) -> None:
+        """Sets it up so that the packet number `source` would get the first numbers."""
         self.buffer = RetransmissionBuffer[ForwardedPacket](1024, 2 * S)
-        start = OutgoingSequence(first_seq, first_timestamp, FIRST_RTX_SEQ)
+        start = OutgoingStart(first_seq - source, first_timestamp - 90 * source, FIRST_RTX_SEQ)
         self.stream = OutgoingStream(consumer_parameters(rtx=rtx), self.buffer, start)
         self.now_ns = 10 * S
+        self._batch: Batch | None = None
 
     def packet(
         self, ext_seq: int, *, key: bool = False, payload_type: int = media.ROUTER_H264
@@ -57,9 +66,10 @@ class Outgoing:
         return packet
 
     def forward(self, *packets: ForwardedPacket) -> list[RtpPacket]:
-        out: list[bytes] = []
-        self.stream.forward(Batch(list(packets)), self.now_ns, out)
-        return [parse_rtp(data) for data in out]
+        out: list[Packets] = []
+        self._batch = Batch(packets, self.now_ns, self._batch)
+        self.stream.forward(self._batch, out)
+        return [parse_rtp(data) for group in out for data in group.packets]
 
     def run(self, first: int, last: int) -> list[RtpPacket]:
         """Forwards packets of these numbers, each in a batch of its own; the first is a key."""
@@ -70,9 +80,9 @@ class Outgoing:
         ]
 
     def answers(self, *lost: int) -> list[RtpPacket]:
-        out: list[bytes] = []
+        out: list[Packets] = []
         self.stream.retransmit(lost, self.now_ns, out)
-        return [parse_rtp(data) for data in out]
+        return [parse_rtp(data) for group in out for data in group.packets]
 
 
 @pytest.fixture
@@ -86,7 +96,7 @@ def numbers(packets: list[RtpPacket]) -> list[int]:
 
 class TestForwarding:
     def test_starts_with_a_key_frame_at_the_initial_numbers(self) -> None:
-        outgoing = Outgoing(first_timestamp=FIRST_TIMESTAMP)
+        outgoing = Outgoing(source=70_001, first_timestamp=FIRST_TIMESTAMP)
         assert outgoing.forward(outgoing.packet(70_000)) == []
         assert not outgoing.stream.synchronised
         (first,) = outgoing.forward(outgoing.packet(70_001, key=True))
@@ -95,13 +105,16 @@ class TestForwarding:
         assert (first.ssrc, first.payload_type, first.marker) == (SSRC, media.ROUTER_H264, True)
 
     @pytest.mark.parametrize("source", STARTS)
-    @pytest.mark.parametrize("first", STARTS)
-    def test_numbers_go_on_over_both_wrap_arounds(self, source: int, first: int) -> None:
-        outgoing = Outgoing(first_seq=first, first_timestamp=0xFFFFFFFF - 100)
-        sent = outgoing.run(65536 + source, 65536 + source + 9)
-        assert numbers(sent) == [(first + count) & 0xFFFF for count in range(10)]
+    def test_numbers_go_on_over_both_wrap_arounds(self, source: int) -> None:
+        source += 65536
+        outgoing = Outgoing(
+            source=source, first_seq=MAX_FIRST_SEQUENCE, first_timestamp=0xFFFFFFFF - 100
+        )
+        count = 0x10000 - MAX_FIRST_SEQUENCE + 5
+        sent = outgoing.run(source, source + count - 1)
+        assert numbers(sent) == [(MAX_FIRST_SEQUENCE + each) & 0xFFFF for each in range(count)]
         assert [packet.timestamp for packet in sent] == [
-            (0xFFFFFFFF - 100 + 90 * count) & 0xFFFFFFFF for count in range(10)
+            (0xFFFFFFFF - 100 + 90 * each) & 0xFFFFFFFF for each in range(count)
         ]
 
     def test_rest_of_the_starting_batch_goes_out_too_but_nothing_older(
@@ -115,14 +128,14 @@ class TestForwarding:
         ]
         sent = outgoing.forward(*batch)
         assert [packet.payload for packet in sent] == [b"payload 70002", b"payload 70003"]
-        assert numbers(sent) == [FIRST_SEQ, FIRST_SEQ + 1]
+        assert numbers(sent) == [FIRST_SEQ + 2, FIRST_SEQ + 3]
 
     def test_packets_older_than_the_start_are_not_forwarded_later_either(
         self, outgoing: Outgoing
     ) -> None:
         outgoing.run(70_010, 70_011)
         assert outgoing.forward(outgoing.packet(70_009)) == []
-        assert numbers(outgoing.forward(outgoing.packet(70_012))) == [FIRST_SEQ + 2]
+        assert numbers(outgoing.forward(outgoing.packet(70_012))) == [FIRST_SEQ + 12]
 
     def test_order_and_holes_of_the_source_stay(self, outgoing: Outgoing) -> None:
         outgoing.run(70_000, 70_000)
@@ -131,7 +144,7 @@ class TestForwarding:
 
     @pytest.mark.parametrize("source", STARTS)
     def test_restart_leaves_no_gap_in_numbers_and_keeps_time(self, source: int) -> None:
-        outgoing = Outgoing()
+        outgoing = Outgoing(source=65536 + source)
         before = outgoing.run(65536 + source, 65536 + source + 4)
         outgoing.stream.restart()
         outgoing.now_ns += 2 * S
@@ -142,9 +155,12 @@ class TestForwarding:
 
     def test_counts_what_was_sent(self, outgoing: Outgoing) -> None:
         sent = outgoing.run(70_000, 70_002)
-        assert outgoing.stream.packets == 3
-        assert outgoing.stream.bytes == sum(len(packet.data) for packet in sent)
-        assert outgoing.stream.key_frames == 1
+        assert outgoing.stream.sent == Count(
+            packets=3,
+            bytes=sum(len(packet.data) for packet in sent),
+            payload_bytes=sum(len(packet.payload) for packet in sent),
+            key_frames=1,
+        )
 
 
 class TestRetransmission:
@@ -166,7 +182,7 @@ class TestRetransmission:
             ]
         assert outgoing.stream.nacked_packets == 2
         assert outgoing.stream.retransmitted_packets == 2
-        assert outgoing.stream.packets == 5
+        assert outgoing.stream.sent.packets == 5
 
     def test_has_the_payload_type_that_goes_with_the_originals(self, outgoing: Outgoing) -> None:
         outgoing.run(70_000, 70_000)
@@ -184,6 +200,14 @@ class TestRetransmission:
         again = outgoing.answers(FIRST_SEQ + 1)
         # Byte by byte: SRTP must not see two packets under one number.
         assert [packet.data for packet in again] == [sent[1].data]
+
+    @pytest.mark.parametrize("rtx", [True, False])
+    def test_plain_ones_reach_back_less_far(self, rtx: bool) -> None:
+        outgoing = Outgoing(rtx=rtx)
+        outgoing.run(70_000, 70_000 + MAX_LATE_PACKETS)
+        assert len(outgoing.answers(FIRST_SEQ)) == rtx
+        assert len(outgoing.answers(FIRST_SEQ + 1)) == 1
+        assert outgoing.stream.retransmitted_packets == 1 + rtx
 
     def test_is_not_sent_more_often_than_once_per_round_trip(self, outgoing: Outgoing) -> None:
         outgoing.run(70_000, 70_004)
@@ -208,12 +232,17 @@ class TestRetransmission:
 
     @pytest.mark.parametrize("rtx", [True, False])
     def test_from_before_a_restart_is_the_packet_sent_then(self, rtx: bool) -> None:
-        outgoing = Outgoing(rtx=rtx, first_seq=65533)
-        before = outgoing.run(70_000, 70_004)
+        outgoing = Outgoing(rtx=rtx, first_seq=MAX_FIRST_SEQUENCE)
+        outgoing.run(70_000, 70_000)
+        last = 70_000 + 0xFFFF - MAX_FIRST_SEQUENCE
+        before = [
+            *outgoing.forward(outgoing.packet(last - 1), outgoing.packet(last)),
+            *outgoing.forward(outgoing.packet(last + 1), outgoing.packet(last + 2)),
+        ]
         outgoing.stream.restart()
         outgoing.now_ns += 300 * MS
-        after = outgoing.run(70_500, 70_504)
-        for original in before[2], after[1]:
+        after = outgoing.run(72_000, 72_004)
+        for original in before[1], before[2], after[1]:
             (again,) = outgoing.answers(original.sequence_number)
             assert again.timestamp == original.timestamp
             assert again.payload.endswith(original.payload)

@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from sidecar.classroom.policy import POLICIES
 from sidecar.ortc.parameters import DtlsFingerprint, DtlsParameters, IceCandidate, IceParameters
 from sidecar.sfu import WebRtcTransport, Worker
+from sidecar.sfu.batch import Packets
 from sidecar.signaling import server as server_module
 from sidecar.signaling.limits import Limits
 from sidecar.signaling.listen import listen
@@ -42,7 +43,10 @@ class DeadLink:
     def restart_ice(self) -> IceParameters:
         return self.ice_parameters
 
-    def send(self, rtp: Sequence[bytes], rtcp: Sequence[bytes]) -> None:
+    def send_rtp(self, groups: Sequence[Packets]) -> None:
+        pass
+
+    def send_rtcp(self, compounds: Sequence[bytes]) -> None:
         pass
 
     def close(self) -> None:
