@@ -48,6 +48,8 @@ def parse_options(argv: Sequence[str]) -> Options:
             burst_ms=burst_ms,
             srtp_profile=profile,
             loss=loss,
+            lossy_students=students if given.lossy is None else min(given.lossy, students),
+            two_way=given.two_way,
             head_start_s=given.head_start,
             join_over_s=given.join_over,
             warm_up_s=given.warm_up,
@@ -84,6 +86,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of {', '.join(srtp_profile_names())} (the first)")  # fmt: skip
     add("--loss", type=_list(float, 0.0, 0.5), default=[0.0], metavar="LIST",
         help="probability that a student loses a packet (0)")  # fmt: skip
+    add("--lossy", type=_number(int, 0, MAX_STUDENTS), metavar="N",
+        help="how many of each room lose packets (all)")  # fmt: skip
+    add("--two-way", action="store_true",
+        help="each student has a microphone as well, which is muted")  # fmt: skip
     add("--head-start", type=_number(float, 0.0, 60.0), default=0.0, metavar="S",
         help="seconds for which the teacher is alone (0)")  # fmt: skip
     add("--join-over", type=_number(float, 0.0, 60.0), default=0.0, metavar="S",

@@ -25,6 +25,8 @@ class Scenario:
         burst_ms: From one burst of the teacher's pacer to the next.
         srtp_profile: The only one that the peers offer, named as in RFC 7714 without its `SRTP_`.
         loss: Probability that a student does not get a packet; repaired by NACK and RTX.
+        lossy_students: How many of each room are concerned: those with the highest numbers.
+        two_way: Each student has a microphone as well, which is muted: a second transport.
         head_start_s: How long the teacher sends before the first student comes.
         join_over_s: The students come evenly spread over this time; 0: all at once.
         warm_up_s: From the last student's first picture to the measurement.
@@ -37,6 +39,8 @@ class Scenario:
     burst_ms: float
     srtp_profile: str
     loss: float
+    lossy_students: int
+    two_way: bool
     head_start_s: float
     join_over_s: float
     warm_up_s: float
@@ -46,6 +50,10 @@ class Scenario:
     def all_students(self) -> int:
         """Of all rooms together; each has the numbers that follow on those of the one before."""
         return self.rooms * self.students
+
+    def loses(self, number: int) -> bool:
+        """Whether the student of that number loses packets."""
+        return number % self.students >= self.students - self.lossy_students
 
     @property
     def profile(self) -> SrtpProfile:

@@ -14,10 +14,13 @@ from scripts.benchmark.scenario import Scenario, room_id
 from sidecar.rtp.h264 import starts_key_frame
 from sidecar.rtp.packet import RtpPacket
 from tests.support.received_stream import ReceivedStream
+from tests.support.receiving_side import ReceivingSide
 from tests.support.rtp_sender import TRAILER_BYTES, send_time_ns
 from tests.support.synthetic import PeerOptions, SyntheticStudent
 
 PICTURE_TIMEOUT_S = 20.0
+# After so long without one, libwebrtc asks for the key frame that a stream begins with.
+KEY_FRAME_PATIENCE_S = 0.2
 # Often enough for libsrtp to follow the roll-over of sequence numbers without seeing each one.
 SPARSE_DECRYPTION = 1000
 
@@ -89,17 +92,19 @@ class MeasuredStudent:
             url, room_id(self.room), f"student-{self.number}", options
         )
         self._student = student
+        microphone = asyncio.ensure_future(self._open_microphone(student))
         receiving = await student.open_receiving()
         receiving.on_content = self._on_content
-        if self._scenario.loss:
+        if self._scenario.loses(self.number):
             peer = receiving.peer
             peer.on_srtp = _lossy(peer.on_srtp, self._scenario.loss, seed=self.number)
         for producer in await student.signaling.request("getProducers"):
             await student.consume(producer["producerId"])
+        await microphone
         set_up_ns = time.monotonic_ns()
         try:
             async with asyncio.timeout(PICTURE_TIMEOUT_S):
-                picture_ns = await self._picture
+                picture_ns = await self._wait_picture(receiving)
         except TimeoutError:
             raise BenchError(
                 f"no picture within {PICTURE_TIMEOUT_S:g} s: {student.describe()}"
@@ -120,6 +125,19 @@ class MeasuredStudent:
         """Leave the class."""
         if self._student is not None:
             await self._student.leave()
+
+    async def _open_microphone(self, student: SyntheticStudent) -> None:
+        if self._scenario.two_way:
+            await student.publish("audio")
+
+    async def _wait_picture(self, receiving: ReceivingSide) -> int:
+        """Wait, asking for a key frame now and then as browsers do."""
+        while True:
+            done, _ = await asyncio.wait([self._picture], timeout=KEY_FRAME_PATIENCE_S)
+            if done:
+                return self._picture.result()
+            for stream in receiving.streams["video"]:
+                receiving.request_key_frame(stream)
 
     def _on_content(
         self, stream: ReceivedStream, extended: int, packet: RtpPacket, retransmitted: bool

@@ -22,6 +22,8 @@ COLUMNS: Sequence[tuple[str, Callable[[Result], str]]] = (
     ("ratio", lambda r: f"{r.cost.ratio:.2f}"),
     ("protect µs", lambda r: f"{r.cost.protect_us:.2f}"),
     ("core %", lambda r: f"{r.cost.core_percent:.1f}"),
+    ("asked for again", lambda r: f"{r.nacked_packets:,}"),
+    ("sent again", lambda r: f"{r.retransmitted_packets:,}"),
     ("delivered %", lambda r: f"{100 * r.delivered_ratio:.3f}"),
     ("p50 ms", lambda r: f"{r.latency.p50_ms:.2f}"),
     ("p99 ms", lambda r: f"{r.latency.p99_ms:.2f}"),

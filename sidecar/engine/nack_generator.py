@@ -130,7 +130,7 @@ class NackGenerator:
         if len(self._holes) + missing > MAX_HOLES:
             self._holes.clear()
             self._key_frame_needed = True
-            self.next_timeout_ns = None
+            self.next_timeout_ns = now_ns
             return
         for seq in range(self._expected, ext_seq):
             self._holes[seq] = _Hole(now_ns)

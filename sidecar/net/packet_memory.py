@@ -30,7 +30,7 @@ _LENGTH_BYTES: Final = 4
 _PACKETS_START: Final = MAX_PACKETS * _LENGTH_BYTES
 """The lengths of all packets lie before the packets."""
 
-_MAX_LAYOUTS: Final = 32
+_MAX_LAYOUTS: Final = 256
 _MAX_PREPARED: Final = 8
 
 

@@ -77,11 +77,24 @@ class Count(NamedTuple):
 
     def plus(self, other: Count) -> Count:
         """The sum."""
-        return Count(*map(int.__add__, self, other))
+        return Count(
+            self.packets + other.packets,
+            self.bytes + other.bytes,
+            self.payload_bytes + other.payload_bytes,
+            self.key_frames + other.key_frames,
+        )
 
     def minus(self, other: Count) -> Count:
         """The difference."""
-        return Count(*map(int.__sub__, self, other))
+        return Count(
+            self.packets - other.packets,
+            self.bytes - other.bytes,
+            self.payload_bytes - other.payload_bytes,
+            self.key_frames - other.key_frames,
+        )
+
+
+NOTHING: Final = Count()
 
 
 class Batch:
@@ -118,17 +131,25 @@ class Batch:
             now_ns: The time.
             previous: The batch before it.
         """
+        newest = packets[0]
+        lowest_seq = newest.ext_seq
+        for packet in packets:
+            if packet.ext_seq > newest.ext_seq:
+                newest = packet
+            elif packet.ext_seq < lowest_seq:
+                lowest_seq = packet.ext_seq
+        own = count(packets)
         self.packets = packets
         self.now_ns = now_ns
-        self.lowest_seq = min(packet.ext_seq for packet in packets)
-        self.newest = max(packets, key=_ext_seq)
+        self.lowest_seq = lowest_seq
+        self.newest = newest
         self.newest_ns = now_ns
-        self.count_before = Count()
-        if previous is not None:
-            self.count_before = previous.count
-            if previous.newest.ext_seq > self.newest.ext_seq:
+        if previous is None:
+            self.count_before, self.count = NOTHING, own
+        else:
+            self.count_before, self.count = previous.count, previous.count.plus(own)
+            if previous.newest.ext_seq > newest.ext_seq:
                 self.newest, self.newest_ns = previous.newest, previous.newest_ns
-        self.count: Count = self.count_before.plus(count(packets))
         self._numbered: dict[Numbers, Packets] = {}
 
     def numbered(self, numbers: Numbers) -> Packets:
@@ -143,13 +164,10 @@ class Batch:
 
 def count(packets: Sequence[ForwardedPacket]) -> Count:
     """Counts packets."""
-    return Count(
-        len(packets),
-        sum(len(each.tail) + HEADER.size for each in packets),
-        sum(len(each.tail) - each.payload_offset - each.padding_bytes for each in packets),
-        sum(each.is_key_frame for each in packets),
-    )
-
-
-def _ext_seq(packet: ForwardedPacket) -> int:
-    return packet.ext_seq
+    tail_bytes = payload_bytes = key_frames = 0
+    for packet in packets:
+        size_bytes = len(packet.tail)
+        tail_bytes += size_bytes
+        payload_bytes += size_bytes - packet.payload_offset - packet.padding_bytes
+        key_frames += packet.is_key_frame
+    return Count(len(packets), tail_bytes + HEADER.size * len(packets), payload_bytes, key_frames)

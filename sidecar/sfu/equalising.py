@@ -30,6 +30,8 @@ def equalise(packets: Sequence[ForwardedPacket]) -> None:
     the same, to the last byte.
     """
     count = len(packets)
+    if count == 1:
+        return
     start = 0
     while start < count:
         smallest = largest = len(packets[start].tail)

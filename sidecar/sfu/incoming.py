@@ -117,10 +117,11 @@ class IncomingStream:
         """When `poll` has something to do even if nothing arrives."""
         if self.ssrc is None:
             return None
-        timeouts = [self._key_frame_requester.next_timeout_ns]
-        if self._nack is not None:
-            timeouts.append(self._nack.next_timeout_ns)
-        return min((timeout for timeout in timeouts if timeout is not None), default=None)
+        request_ns = self._key_frame_requester.next_timeout_ns
+        nack_ns = self._nack.next_timeout_ns if self._nack is not None else None
+        if request_ns is None or nack_ns is None:
+            return request_ns if nack_ns is None else nack_ns
+        return min(request_ns, nack_ns)
 
     def receive(
         self, packet: RtpPacket, elements: list[tuple[int, bytes]], now_ns: int

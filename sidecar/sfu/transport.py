@@ -257,6 +257,17 @@ class WebRtcTransport:
         self._next_report_ns = 0
         self.touch()
 
+    def has_feedback(self, producer: Producer) -> bool:
+        """Whether what has arrived for a producer makes `poll` due earlier than it was."""
+        due_ns = self.next_timeout_ns
+        stream_ns, transport_cc_ns = (
+            producer.stream.next_timeout_ns,
+            self._transport_cc.next_timeout_ns,
+        )
+        return (stream_ns is not None and stream_ns < due_ns) or (
+            transport_cc_ns is not None and transport_cc_ns < due_ns
+        )
+
     def poll(self, now_ns: int) -> None:
         """Does what is due: feedback to senders and the reports of every second."""
         self.now_ns = now_ns

@@ -72,6 +72,8 @@ class Worker:
             fed, self._fed = self._fed, {}
             for producer in fed:
                 producer.fan_out(now_ns)
+                if producer.transport.has_feedback(producer):
+                    self._touched[producer.transport] = None
         touched, self._touched = self._touched, {}
         timed_out = now_ns >= self.next_timeout_ns
         if timed_out:
@@ -96,7 +98,6 @@ class Worker:
     def received(self, producer: Producer) -> None:
         """Notes that a producer may have packets to forward, and its transport feedback to send."""
         self._fed[producer] = None
-        self._touched[producer.transport] = None
 
     def touch(self, transport: WebRtcTransport) -> None:
         """Notes that a transport has something to do, and has `process` called soon."""

@@ -89,6 +89,21 @@ def test_lost_packets_are_asked_for_and_come_again(tmp_path: Path) -> None:
 
 
 @needs_proc
+def test_who_loses_nothing_gets_everything_while_another_loses_much(tmp_path: Path) -> None:
+    (result,) = bench(tmp_path, "--students", "3", "--loss", "0.3", "--lossy", "1")
+    assert result["scenario"]["lossy_students"] == 1
+    assert result["retransmitted_packets"] > 0
+    assert result["delivered_ratio"] > 0.9
+
+
+@needs_proc
+def test_students_may_have_microphones(tmp_path: Path) -> None:
+    (result,) = bench(tmp_path, "--two-way")
+    assert result["scenario"]["two_way"]
+    assert result["delivered_ratio"] == 1.0
+
+
+@needs_proc
 def test_a_server_that_runs_already_is_measured_and_left_alone(tmp_path: Path) -> None:
     arguments = ["--host", "127.0.0.1", "--port", "0", "--media-ports", "0"]
     sfu = SfuProcess(arguments, tmp_path / "sfu")

@@ -14,6 +14,7 @@ from sidecar.rtp.packet import RtpPacket, parse_rtp
 from sidecar.rtp.rtcp import (
     Bye,
     GenericNack,
+    PictureLossIndication,
     RtcpPacket,
     SenderReport,
     SourceDescription,
@@ -97,6 +98,10 @@ class ReceivingSide:
         if {"type": "goog-remb", "parameter": ""} in codec["rtcpFeedback"]:
             self._estimated_ssrcs += (stream.ssrc,)
         return stream
+
+    def request_key_frame(self, stream: ReceivedStream) -> None:
+        """Say that the picture can't be decoded (PLI, RFC 4585 section 6.3.1)."""
+        self.peer.send_rtcp(PictureLossIndication(OUR_SSRC, stream.ssrc))
 
     def stop(self) -> None:
         """Stop the timers."""

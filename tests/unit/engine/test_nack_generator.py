@@ -123,7 +123,9 @@ def test_holes_have_their_own_timers(nack: NackGenerator) -> None:
 
 def test_too_large_a_hole_wants_a_key_frame_instead(nack: NackGenerator) -> None:
     nack.on_packet(70_000, 0)
-    nack.on_packet(70_000 + MAX_HOLES + 2, 0)
+    nack.on_packet(70_000 + MAX_HOLES + 2, 7)
+    assert nack.next_timeout_ns == 7, "whoever takes the need is called at once"
+    assert nack.poll(7) == []
     assert nack.next_timeout_ns is None
     assert nack.take_key_frame_needed()
     nack.on_packet(70_000 + MAX_HOLES + 4, 0)
@@ -135,6 +137,7 @@ def test_number_of_holes_is_bounded(nack: NackGenerator) -> None:
         nack.on_packet(seq, 0)
     assert not nack.take_key_frame_needed()
     nack.on_packet(70_000 + 2 * MAX_HOLES + 2, 0)
+    assert nack.poll(0) == []
     assert nack.take_key_frame_needed()
     assert nack.next_timeout_ns is None
 

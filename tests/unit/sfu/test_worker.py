@@ -117,6 +117,26 @@ def test_closed_transports_are_forgotten() -> None:
     assert lesson.worker.next_timeout_ns > FAR_FUTURE_NS
 
 
+def test_sender_is_looked_after_only_when_what_arrives_calls_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lesson = Lesson()
+    lesson.start(100)
+    transport = lesson.teacher.transport
+    poll, polls = transport.poll, []
+
+    def counted(now_ns: int) -> None:
+        polls.append(now_ns)
+        poll(now_ns)
+
+    monkeypatch.setattr(transport, "poll", counted)
+    lesson.teacher_sends(101, 102)
+    assert polls == []
+    lesson.teacher_sends(104)
+    assert len(polls) == 1
+    assert [type(packet) for packet in lesson.teacher.hears()] == [GenericNack]
+
+
 @pytest.mark.parametrize("where", ["forward", "poll"])
 def test_mistake_with_one_transport_is_reported_and_the_others_go_on(
     where: str, monkeypatch: pytest.MonkeyPatch
