@@ -1,4 +1,4 @@
-"""What the sending half costs alone: fan-out, SRTP and system calls, without anything around.
+"""What the parts cost alone: sending by stages, and what the students' feedback takes.
 
     .venv/bin/python scripts/sending.py [--students 49] [--burst 7] [--rounds 500]
 
@@ -33,8 +33,16 @@ from sidecar.net.media_port import MediaPort  # noqa: E402
 from sidecar.net.media_socket import open_media_socket  # noqa: E402
 from sidecar.net.packet_memory import Image, PacketMemory, Run  # noqa: E402
 from sidecar.net.srtp import PROFILES, SrtpSession  # noqa: E402
+from sidecar.net.stun import is_stun  # noqa: E402
 from sidecar.rtp.packet import build_rtp  # noqa: E402
+from sidecar.rtp.rtcp import (  # noqa: E402
+    GenericNack,
+    ReceiverEstimatedMaxBitrate,
+    ReceiverReport,
+    ReportBlock,
+)
 from sidecar.sfu import WebRtcTransport, Worker  # noqa: E402
+from tests.support.ice import IceAgent  # noqa: E402
 from tests.unit.sfu.media import CAPABILITIES, H264, KEY_START, VIDEO_SSRC, video  # noqa: E402
 
 LOOPBACK = "127.0.0.1"
@@ -51,6 +59,40 @@ class Options(NamedTuple):
     rounds: int
 
 
+class Student:
+    """One who receives, and can answer.
+
+    Attributes:
+        transport: The student's at the SFU.
+        link: The same on the network.
+        srtp: The student's own half of the keys.
+        ssrc: Of the picture.
+    """
+
+    def __init__(self, transport: WebRtcTransport, link: MediaLink, srtp: SrtpSession) -> None:
+        self.transport = transport
+        self.link = link
+        self.srtp = srtp
+        self.ssrc = 0
+        self._ice = IceAgent(lambda _datagram, _address: None)
+        self._ice.remote_username_fragment = link.ice_parameters.username_fragment
+        self._ice.remote_password = link.ice_parameters.password
+
+    def report(self, newest: int) -> bytes:
+        """A Receiver Report with REMB, as it comes over the network."""
+        block = ReportBlock(self.ssrc, 0, 0, newest, 0, 0, 0)
+        packets = ReceiverReport(1, (block,)), ReceiverEstimatedMaxBitrate(1, 10**7, (self.ssrc,))
+        return self.srtp.protect_rtcp(b"".join(packet.to_bytes() for packet in packets))
+
+    def nack(self, newest: int) -> bytes:
+        """A Generic NACK for one packet."""
+        return self.srtp.protect_rtcp(GenericNack(1, self.ssrc, (newest,)).to_bytes())
+
+    def check(self, _newest: int) -> bytes:
+        """An ICE connectivity check."""
+        return bytes(self._ice.binding_request())
+
+
 class Scene:
     """One producer and its consumers on a media port, keyed without a handshake."""
 
@@ -62,26 +104,30 @@ class Scene:
         book = AddressBook(bound_to=LOOPBACK, announced=())
         port = MediaPort(media_socket, book, Certificate)
         stack.callback(media_socket.close)
+        self.port = port
         self.worker = Worker(port, self._random, max_incoming_bitrate_bps=6_000_000)
         self._router = self.worker.create_router()
-        self._teacher = self._connected((LOOPBACK, 9))
+        self._teacher = self._connected((LOOPBACK, 9)).transport
         producer = self._teacher.produce("video", video())
+        self.students: list[Student] = []
         for sink in self.sinks:
             student = self._connected(sink.getsockname())
-            student.consume(producer, CAPABILITIES).resume()
+            consumer = student.transport.consume(producer, CAPABILITIES)
+            consumer.resume()
+            student.ssrc = consumer.stream.ssrc
+            self.students.append(student)
         self.worker.process(time.monotonic_ns())
 
-    def _connected(self, address: tuple[str, int]) -> WebRtcTransport:
+    def _connected(self, address: tuple[str, int]) -> Student:
         transport = self._router.create_transport(None)
         profile = PROFILES[0]
         link = transport.link
         assert isinstance(link, MediaLink)
-        link._srtp = SrtpSession(
-            profile, os.urandom(profile.keying_material_bytes), is_dtls_client=False
-        )
+        keys = os.urandom(profile.keying_material_bytes)
+        link._srtp = SrtpSession(profile, keys, is_dtls_client=False)
         link.ice.selected = address
         transport.link_connected(time.monotonic_ns())
-        return transport
+        return Student(transport, link, SrtpSession(profile, keys, is_dtls_client=True))
 
     def receive_burst(self, size: int, spread: int, *, key_frame: bool = False) -> None:
         """Let packets of one frame arrive, whose sizes differ by less than ``spread``."""
@@ -110,6 +156,35 @@ class Scene:
             _empty(self.sinks)
         return cpu_ns / 1e3 / (options.rounds * options.burst * options.students)
 
+    def feedback_us(self, make: Callable[[Student, int], bytes], rounds: int) -> float:
+        """CPU time of taking one datagram from a student, and of answering it."""
+        cpu_ns = 0
+        for number in range(rounds):
+            self.receive_burst(1, 1)
+            self.worker.process(time.monotonic_ns())
+            newest = self._newest_sequence()
+            datagrams = [make(student, newest) for student in self.students]
+            now_ns = time.monotonic_ns() + number
+            started_ns = time.process_time_ns()
+            for student, sink, datagram in zip(self.students, self.sinks, datagrams, strict=True):
+                if is_stun(datagram):
+                    self.port._on_stun(datagram, sink.getsockname(), now_ns)
+                else:
+                    student.link.receive(datagram, now_ns)
+            self.worker.process(now_ns)
+            cpu_ns += time.process_time_ns() - started_ns
+            _empty(self.sinks)
+        return cpu_ns / 1e3 / (rounds * len(self.students))
+
+    def _newest_sequence(self) -> int:
+        """The number of the latest packet that the students have got."""
+        data = b""
+        try:
+            while True:
+                data = self.sinks[0].recv(2048)
+        except BlockingIOError:
+            return int.from_bytes(data[2:4], "big")
+
 
 def main(argv: Sequence[str]) -> int:
     """Measure, print a table and return the exit code."""
@@ -135,6 +210,11 @@ async def _measure(options: Options) -> None:
                 print(f"{name:40}{scene.cost_us(options, 1):9.2f}")
         print(f"{'the same, sizes differ by a byte':40}{scene.cost_us(options, 2):9.2f}")
         print(f"{'one sendto of 1,100 bytes':40}{_sendto_us(scene.sinks):9.2f}")
+        print(f"\n{'feedback of a student':40}{'µs each':>9}{'a second':>10}{'ms/s of all':>13}")
+        for name, (make, rate) in FEEDBACK.items():
+            each_us = scene.feedback_us(make, max(options.rounds // 10, 5))
+            all_ms = each_us * rate * options.students / 1e3
+            print(f"{name:40}{each_us:9.1f}{rate:10.1f}{all_ms:13.2f}")
 
 
 @contextmanager
@@ -166,6 +246,14 @@ STAGES: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "and sending them": nullcontext,
 }
 """Each has what those before it have, and one thing more."""
+
+
+FEEDBACK: dict[str, tuple[Callable[[Student, int], bytes], float]] = {
+    "Receiver Report and REMB": (Student.report, 1.0),
+    "ICE check, answered": (Student.check, 0.4),
+    "NACK of a packet, answered (0.1 % lost)": (Student.nack, 0.6),
+}
+"""How it is made, and how often a browser sends it that receives 5 Mbit/s: a check every 2.5 s."""
 
 
 def _sink() -> socket.socket:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_MIN_ELAPSED_NS: Final = 500_000_000
+_MIN_ELAPSED_NS: Final = 100_000_000
 """Over a shorter time a burst would pass for a rate."""
 
 _NS_PER_S: Final = 1_000_000_000

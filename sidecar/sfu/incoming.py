@@ -136,6 +136,8 @@ class IncomingStream:
             RtpError: A retransmission without content.
         """
         size_bytes = len(packet.data)
+        if not self.bytes_received:
+            self._rate.sample(0, now_ns)
         self.bytes_received += size_bytes
         recovered = packet.payload_type in self._repaired_payload_types
         if recovered:

@@ -23,7 +23,7 @@ def test_is_that_since_the_last_sample_but_one() -> None:
 def test_burst_right_after_the_first_sample_is_no_rate() -> None:
     rate = SampledRate()
     rate.sample(0, 1 * S)
-    assert rate.bits_per_second(10_000, 1 * S) == 160_000
+    assert rate.bits_per_second(10_000, 1 * S) == 800_000
 
 
 def test_stream_that_has_stopped_comes_down_to_zero() -> None:

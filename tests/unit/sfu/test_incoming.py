@@ -264,9 +264,14 @@ def test_rate_counts_retransmissions_too(incoming: Incoming) -> None:
     incoming.receive(media.rtx(1, original))
     received_bytes = len(media.rtp(10)) + len(media.rtx(1, original))
     assert incoming.stream.bytes_received == received_bytes
-    assert incoming.stream.bits_per_second(incoming.now_ns) == 0
-    incoming.stream.sample_rate(incoming.now_ns)
     incoming.now_ns += S
-    incoming.receive_all(12)
-    rate_bps = incoming.stream.bits_per_second(incoming.now_ns)
-    assert rate_bps == 8 * len(media.rtp(12))
+    assert incoming.stream.bits_per_second(incoming.now_ns) == 8 * received_bytes
+
+
+def test_rate_is_that_of_the_last_seconds(incoming: Incoming) -> None:
+    incoming.receive_all(10)
+    for _ in range(2):
+        incoming.now_ns += S
+        incoming.stream.sample_rate(incoming.now_ns)
+    incoming.receive_all(11)
+    assert incoming.stream.bits_per_second(incoming.now_ns) == 8 * len(media.rtp(11))
