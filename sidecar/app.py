@@ -7,7 +7,6 @@ afterwards: whoever connects in that moment is kept waiting by the system.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import secrets
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from sidecar import STARTED_NS, __version__
+from sidecar import STARTED_NS, __version__, collector
 from sidecar.lifecycle.address_keeper import AddressKeeper
 from sidecar.lifecycle.attendance import Attendance
 from sidecar.lifecycle.controller import Controller
@@ -110,10 +109,7 @@ async def _serve_until_stopped(settings: Settings, starter: Starter, ending: End
     async with running_server(
         settings, Attendance(starter), starter.tell, on_worker_lost
     ) as running:
-        # What exists now lives as long as the process: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        gc.enable()
+        collector.settle()
         stopped = await _serve(running, starter, ending, lines)
     starter.tell(stopped)
 

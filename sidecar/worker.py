@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 from functools import partial
 from typing import Final
 
+from sidecar import collector
 from sidecar.classroom.policy import POLICIES
 from sidecar.errors import StartupError
 from sidecar.lifecycle.ending import Ending
@@ -87,9 +87,7 @@ async def _serve(parent: Parent, ending: Ending, heard: asyncio.Queue[ToWorker])
     service = Service(parent.post, registry, teacher_rule, address_book)
     try:
         parent.post(Ready(os.getpid(), media_port.port))
-        gc.collect()
-        gc.freeze()
-        gc.enable()
+        collector.settle()
         while not isinstance(message := await heard.get(), Leave):
             service.obey(message)
         ending.wish("shutdown")

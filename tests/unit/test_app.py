@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import socket
@@ -13,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sidecar import __version__, app
+from sidecar import __version__, app, collector
 from sidecar.app import run, running_server
 from sidecar.errors import StartupError
 from sidecar.lifecycle.events import Event, Ready, Stopped
@@ -138,7 +137,7 @@ async def test_two_servers_get_along() -> None:
 @pytest.fixture
 def starter(monkeypatch: pytest.MonkeyPatch) -> FakeStarter:
     """Whoever has the program run here, where nothing may be frozen for good."""
-    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(collector, "settle", lambda: None)
     monkeypatch.setattr(app, "on_stop_signal", lambda _loop, _stop: None)
     return FakeStarter()
 

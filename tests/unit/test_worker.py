@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import socket
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sidecar import worker
+from sidecar import collector, worker
 from sidecar.settings import PortRange, Settings
 from sidecar.workers import messages
 from sidecar.workers.messages import Message, ToWorker
@@ -53,7 +52,7 @@ class FakeParent:
 @pytest.fixture(autouse=True)
 def no_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Keep away from what belongs to the process of the tests."""
-    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(collector, "settle", lambda: None)
     monkeypatch.setattr(worker, "Parent", FakeParent)
     monkeypatch.setattr(worker, "claim_stdout", lambda: 1)
     monkeypatch.setattr(worker, "open_missing_streams", lambda: None)
