@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.engine.catch_up_pace import EXTRA_BPS, STEP_NS, TOTAL_EXTRA_BPS, CatchUpPace
+from sidecar.engine.catch_up_pace import (
+    EXTRA_BPS,
+    MAX_ELAPSED_NS,
+    STEP_NS,
+    TOTAL_EXTRA_BPS,
+    CatchUpPace,
+)
 
 MS = 1_000_000
 STREAM_BPS = 5_000_000
@@ -40,10 +46,21 @@ def test_nothing_is_due_when_all_are_up_to_date(pace: CatchUpPace) -> None:
     assert pace.next_timeout_ns is None
 
 
-@pytest.mark.parametrize("late_ms", [0, 1, 100])
-def test_late_instalment_is_not_larger(pace: CatchUpPace, late_ms: int) -> None:
-    size_bytes = pace.instalment_bytes(1, STREAM_BPS, (7 + late_ms) * MS)
-    assert size_bytes == (STREAM_BPS + EXTRA_BPS) // 8 * STEP_NS // 1_000_000_000
+@pytest.mark.parametrize("receivers", [1, 49])
+@pytest.mark.parametrize("late_ms", [0, 1, 7, 40])
+def test_late_instalment_is_larger_by_what_the_stream_has_brought_meanwhile(
+    pace: CatchUpPace, receivers: int, late_ms: int
+) -> None:
+    on_time = pace.instalment_bytes(receivers, STREAM_BPS, 7 * MS)
+    late = pace.instalment_bytes(receivers, STREAM_BPS, 7 * MS + STEP_NS + late_ms * MS)
+    assert late - on_time == STREAM_BPS // 8 * late_ms // 1000
+
+
+def test_after_a_long_standstill_there_is_no_burst(pace: CatchUpPace) -> None:
+    pace.instalment_bytes(1, STREAM_BPS, 7 * MS)
+    late = pace.instalment_bytes(1, STREAM_BPS, 3000 * MS)
+    extra_bytes = EXTRA_BPS // 8 * STEP_NS // 1_000_000_000
+    assert late - extra_bytes == STREAM_BPS // 8 * MAX_ELAPSED_NS // 1_000_000_000
 
 
 @pytest.mark.parametrize("receivers", [1, 4, 10, 49, 500])
@@ -55,3 +72,18 @@ def test_all_together_stay_below_the_limit_and_each_gets_more_than_the_stream_br
     assert size_bytes > stream_bytes
     extra_bytes = receivers * (size_bytes - stream_bytes)
     assert extra_bytes <= TOTAL_EXTRA_BPS // 8 * STEP_NS // 1_000_000_000 + receivers
+
+
+@pytest.mark.parametrize("step_ms", [5, 9, 20, 45])
+def test_a_class_catches_up_also_where_every_instalment_comes_late(
+    pace: CatchUpPace, step_ms: int
+) -> None:
+    behind_bytes = 250_000.0
+    now_ns = 7 * MS
+    for _ in range(2000):
+        behind_bytes -= pace.instalment_bytes(49, STREAM_BPS, now_ns)
+        if behind_bytes <= 0:
+            return
+        now_ns += step_ms * MS
+        behind_bytes += STREAM_BPS / 8 * step_ms / 1000
+    pytest.fail(f"still {behind_bytes:.0f} bytes behind")
