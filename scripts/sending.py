@@ -27,6 +27,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from sidecar.net.addresses import AddressBook  # noqa: E402
+from sidecar.net.datagrams import DatagramSender  # noqa: E402
 from sidecar.net.dtls import Certificate  # noqa: E402
 from sidecar.net.link import MediaLink  # noqa: E402
 from sidecar.net.media_port import MediaPort  # noqa: E402
@@ -226,7 +227,7 @@ def _without_srtp() -> Iterator[None]:
 @contextmanager
 def _without_protection() -> Iterator[None]:
     def load(_session: SrtpSession, image: Image, memory: PacketMemory) -> Sequence[Run]:
-        memory.load(image)
+        memory.view[: len(image.data)] = image.data
         return image.layout.runs
 
     with patch.object(SrtpSession, "protect_rtp", load), _without_sending():
@@ -235,7 +236,7 @@ def _without_protection() -> Iterator[None]:
 
 @contextmanager
 def _without_sending() -> Iterator[None]:
-    with patch.object(MediaPort, "send_runs", lambda *_arguments: None):
+    with patch.object(DatagramSender, "send_runs", lambda *_arguments: None):
         yield
 
 

@@ -47,17 +47,20 @@ class DatagramSender:
     def send_runs(self, runs: Sequence[Run], address: Address) -> None:
         """Sends datagrams to one address, in their order."""
         for run in runs:
-            if run.is_single or self.max_segments == 1:
+            if self.max_segments == 1:
                 for datagram in run.datagrams:
                     self.send(datagram, address)
                 continue
             try:
+                if run.is_single:
+                    self._socket.sendto(run.buffers[0], address)
+                    continue
                 send_segments(self._socket, run.buffers, run.segment_bytes, address)
             except OSError as error:
                 self._on_refusal(error, run, address)
 
     def _on_refusal(self, error: OSError, run: Run, address: Address) -> None:
-        if error.errno not in _REFUSALS:
+        if run.is_single or error.errno not in _REFUSALS:
             self.dropped += len(run.datagrams)
             return
         self.max_segments = 1

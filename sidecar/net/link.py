@@ -29,6 +29,13 @@ _FIRST_RTP_BYTE = 128
 _LAST_RTP_BYTE = 191
 
 
+class Sender(Protocol):
+    """Sends what was protected."""
+
+    def send_runs(self, runs: Sequence[Run], address: Address) -> None:
+        """Sends datagrams in their order, or drops some."""
+
+
 class Port(Protocol):
     """What a link needs of the UDP port that it shares with all others."""
 
@@ -42,11 +49,13 @@ class Port(Protocol):
         """Where links protect what they send."""
         ...
 
+    @property
+    def sender(self) -> Sender:
+        """Sends over the port."""
+        ...
+
     def send(self, datagram: bytes, address: Address) -> None:
         """Sends a datagram, or drops it."""
-
-    def send_runs(self, runs: Sequence[Run], address: Address) -> None:
-        """Sends datagrams in their order, or drops some."""
 
     def new_credentials(self, link: MediaLink) -> IceParameters:
         """Makes ICE credentials by which datagrams for the link are recognised."""
@@ -166,8 +175,7 @@ class MediaLink:
         srtp, address = self._srtp, self.ice.selected
         if srtp is None or address is None:
             return
-        port = self._port
-        memory = port.packet_memory
+        memory, sender = self._port.packet_memory, self._port.sender
         try:
             for packets in groups:
                 images, too_long = memory.prepare(packets, srtp.tag_bytes)
@@ -177,7 +185,7 @@ class MediaLink:
                     if runs is not image.layout.runs:
                         taken = sum(len(run.datagrams) for run in runs)
                         self.unsendable += len(image.layout.datagrams) - taken
-                    port.send_runs(runs, address)
+                    sender.send_runs(runs, address)
         except SrtpKeyUsedUpError as error:
             self._on_key_used_up(error)
 

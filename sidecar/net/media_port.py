@@ -7,7 +7,7 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -21,7 +21,7 @@ from sidecar.ortc.parameters import IceParameters
 
 if TYPE_CHECKING:
     from sidecar.net.dtls import Certificate
-    from sidecar.net.packet_memory import PacketMemory, Run
+    from sidecar.net.packet_memory import PacketMemory
     from sidecar.sfu import WebRtcTransport, Worker
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class MediaPort:
 
     Attributes:
         address_book: What is announced to peers.
+        sender: Sends over the port.
         unknown_datagrams: Received from nobody we know.
     """
 
@@ -77,7 +78,7 @@ class MediaPort:
         self.address_book = address_book
         self.unknown_datagrams = 0
         self._socket = media_socket
-        self._sender = DatagramSender(media_socket)
+        self.sender = DatagramSender(media_socket)
         self._clock = clock
         self._nap = nap
         self._loop = asyncio.get_running_loop()
@@ -115,7 +116,7 @@ class MediaPort:
     @property
     def dropped_datagrams(self) -> int:
         """Not sent because the system would not take them."""
-        return self._sender.dropped
+        return self.sender.dropped
 
     # sidecar.sfu.Network
 
@@ -164,11 +165,7 @@ class MediaPort:
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Sends a datagram; one that the system does not take is lost, as on any network."""
-        self._sender.send(datagram, address)
-
-    def send_runs(self, runs: Sequence[Run], address: Address) -> None:
-        """Sends datagrams in their order; what the system does not take is lost."""
-        self._sender.send_runs(runs, address)
+        self.sender.send(datagram, address)
 
     def new_credentials(self, link: MediaLink) -> IceParameters:
         """Makes ICE credentials by which checks for the link are recognised."""

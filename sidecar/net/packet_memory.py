@@ -122,7 +122,7 @@ class PacketMemory:
     """The memory, used again and again, and what was prepared for it lately.
 
     Attributes:
-        view: All of it.
+        view: All of it. An image is loaded by copying its data to the beginning.
         pointer: The same for libsrtp.
         length_pointers: To the lengths at its beginning.
     """
@@ -156,11 +156,6 @@ class PacketMemory:
         # With the packets, so that no others come to have their id.
         self._prepared[key] = packets, prepared
         return prepared
-
-    def load(self, image: Image) -> None:
-        """Puts packets into the memory."""
-        data = image.data
-        self.view[: len(data)] = data
 
     def _prepare(self, packets: Sequence[bytes], tag_bytes: int) -> Prepared:
         short = [packet for packet in packets if len(packet) <= MAX_RTP_BYTES]

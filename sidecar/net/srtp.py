@@ -139,8 +139,8 @@ class SrtpSession:
         Raises:
             SrtpKeyUsedUpError: It has taken one no more, nor would it take any other.
         """
-        memory.load(image)
-        layout = image.layout
+        data, layout = image
+        memory.view[: len(data)] = data
         context = repeat(self._outbound_context)
         statuses = list(map(_srtp_protect, context, layout.pointers, layout.length_pointers))
         if not any(statuses):

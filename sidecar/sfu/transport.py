@@ -306,18 +306,20 @@ class WebRtcTransport:
 
     def flush(self) -> None:
         """Hands what waits to the network."""
-        rtp, rtcp = self.outgoing_rtp, self.outgoing_rtcp
+        rtp, rtcp, link = self.outgoing_rtp, self.outgoing_rtcp, self._link
+        if link is None:
+            return
         if rtp:
             self.outgoing_rtp = []
             if self.connected:
                 for packets in rtp:
                     self._bytes_sent += packets.size_bytes
-                self.link.send_rtp(rtp)
+                link.send_rtp(rtp)
         if rtcp:
             self.outgoing_rtcp = []
             if self.connected:
                 self._bytes_sent += sum(map(len, rtcp))
-                self.link.send_rtcp(rtcp)
+                link.send_rtcp(rtcp)
 
     # Called by producers and consumers.
 

@@ -334,6 +334,7 @@ class FakePort:
     def __init__(self, certificate: Certificate) -> None:
         self.certificate = certificate
         self.packet_memory = PacketMemory()
+        self.sender = self
         self.sent: list[tuple[bytes, Address]] = []
         self.known: list[str] = []
         self.retired: list[MediaLink] = []

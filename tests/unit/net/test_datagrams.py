@@ -98,6 +98,14 @@ def test_a_single_datagram_needs_no_option(
     assert len(udp_socket.calls) == 2
 
 
+def test_a_refused_single_datagram_says_nothing_about_runs(
+    sender: DatagramSender, udp_socket: RecordingSocket
+) -> None:
+    udp_socket.error = OSError(errno.EMSGSIZE, "too long")
+    sender.send_runs([run(9000)], ADDRESS)
+    assert (sender.dropped, sender.max_segments) == (1, SEGMENTS)
+
+
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT])
 def test_a_kernel_that_refuses_gets_datagrams_one_by_one_from_then_on(
     number: int, sender: DatagramSender, udp_socket: RecordingSocket
