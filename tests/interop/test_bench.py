@@ -181,7 +181,7 @@ def test_percentiles_are_values_that_occurred() -> None:
     assert Spread.of_ns([]) == Spread(0, 0.0, 0.0, 0.0)
 
 
-def test_the_sending_half_is_measured_stage_by_stage() -> None:
+def test_the_parts_are_measured_one_by_one() -> None:
     finished = subprocess.run(
         [sys.executable, "scripts/sending.py", "--students", "2", "--rounds", "2"],
         cwd=PROJECT_FOLDER,
@@ -190,6 +190,8 @@ def test_the_sending_half_is_measured_stage_by_stage() -> None:
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    costs = [float(line.split()[-1]) for line in finished.stdout.splitlines()[1:]]
-    assert len(costs) == 6
-    assert all(cost > 0 for cost in costs)
+    sending, feedback = finished.stdout.split("\n\n")
+    for table, rows, column in ((sending, 6, -1), (feedback, 3, -3)):
+        costs = [float(line.split()[column]) for line in table.splitlines()[1:]]
+        assert len(costs) == rows
+        assert all(cost > 0 for cost in costs)
