@@ -38,7 +38,6 @@ async def test_every_student_sees_and_hears_the_teacher(
     for student, video in zip(students, received, strict=True):
         measured(f"{student.name}: {_summary(sent, video)}")
         assert_went_on(sent, video)
-        assert video["packetsLost"] == video["nackCount"] == 0
         assert (await student.received("video"))["mimeType"] == mime_type
         await _assert_hears_stereo(student)
         await _assert_in_sync(student)
@@ -58,7 +57,6 @@ async def test_a_student_who_comes_late_sees_and_hears_the_class(
     sent, received = await video_growth(teacher, [early, late], frames=60)
     for video in received:
         assert_went_on(sent, video)
-        assert video["packetsLost"] == video["nackCount"] == 0
     await _assert_hears_stereo(late)
 
 
@@ -136,8 +134,15 @@ async def _assert_in_sync(student: Participant) -> None:
     """
     await student.wait_received("audio", "estimatedPlayoutTimestamp", 1)
     await student.wait_received("video", "estimatedPlayoutTimestamp", 1)
-    one, other = (each["estimatedPlayoutTimestamp"] for each in await student.call("received"))
-    assert abs(one - other) < IN_SYNC_MS
+    apart_ms: list[float] = []
+
+    async def probe() -> bool:
+        one, other = (each["estimatedPlayoutTimestamp"] for each in await student.call("received"))
+        apart_ms.append(abs(one - other))
+        return apart_ms[-1] < IN_SYNC_MS
+
+    # A browser that was held up brings them together again by and by.
+    await until(probe, "voice and lips to come together", lambda: apart_ms)
 
 
 async def _wait_silence(listener: Participant) -> None:
