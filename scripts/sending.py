@@ -27,13 +27,13 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from sidecar.net.addresses import AddressBook  # noqa: E402
-from sidecar.net.datagrams import DatagramSender  # noqa: E402
 from sidecar.net.dtls import Certificate  # noqa: E402
+from sidecar.net.fan import Fan  # noqa: E402
 from sidecar.net.link import MediaLink  # noqa: E402
 from sidecar.net.media_port import MediaPort  # noqa: E402
 from sidecar.net.media_socket import open_media_socket  # noqa: E402
-from sidecar.net.packet_memory import Image, PacketMemory, Run  # noqa: E402
-from sidecar.net.srtp import PROFILES, SrtpSession  # noqa: E402
+from sidecar.net.packet_sender import PacketSender  # noqa: E402
+from sidecar.net.srtp import OK, PROFILES, SrtpSession  # noqa: E402
 from sidecar.net.stun import is_stun  # noqa: E402
 from sidecar.rtp.packet import build_rtp  # noqa: E402
 from sidecar.rtp.rtcp import (  # noqa: E402
@@ -127,6 +127,7 @@ class Scene:
         keys = os.urandom(profile.keying_material_bytes)
         link._srtp = SrtpSession(profile, keys, is_dtls_client=False)
         link.ice.selected = address
+        self.port.route_changed()
         transport.link_connected(time.monotonic_ns())
         return Student(transport, link, SrtpSession(profile, keys, is_dtls_client=True))
 
@@ -220,23 +221,20 @@ async def _measure(options: Options) -> None:
 
 @contextmanager
 def _without_srtp() -> Iterator[None]:
-    with patch.object(MediaLink, "send_rtp", lambda *_arguments: None):
+    with patch.object(Fan, "send_rtp", lambda *_arguments: None):
         yield
 
 
 @contextmanager
 def _without_protection() -> Iterator[None]:
-    def load(_session: SrtpSession, image: Image, memory: PacketMemory) -> Sequence[Run]:
-        memory.view[: len(image.data)] = image.data
-        return image.layout.runs
-
-    with patch.object(SrtpSession, "protect_rtp", load), _without_sending():
+    done = "sidecar.net.packet_sender.protect_in_place"
+    with patch(done, lambda *_arguments: [OK]), _without_sending():
         yield
 
 
 @contextmanager
 def _without_sending() -> Iterator[None]:
-    with patch.object(DatagramSender, "send_runs", lambda *_arguments: None):
+    with patch.object(PacketSender, "_send_all", lambda *_arguments: None):
         yield
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sidecar.net.ice import Address
 from sidecar.net.platform import max_segments, send_segments
-
-if TYPE_CHECKING:
-    from sidecar.net.packet_memory import Run
 
 _REFUSALS: Final = frozenset(
     {errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP}
@@ -44,25 +41,22 @@ class DatagramSender:
         except OSError:
             self.dropped += 1
 
-    def send_runs(self, runs: Sequence[Run], address: Address) -> None:
-        """Sends datagrams to one address, in their order."""
-        for run in runs:
-            if self.max_segments == 1:
-                for datagram in run.datagrams:
-                    self.send(datagram, address)
-                continue
-            try:
-                if run.is_single:
-                    self._socket.sendto(run.buffers[0], address)
-                    continue
-                send_segments(self._socket, run.buffers, run.segment_bytes, address)
-            except OSError as error:
-                self._on_refusal(error, run, address)
+    def send_run(self, datagrams: Sequence[memoryview], address: Address) -> None:
+        """Sends datagrams of one size to one address, in their order.
 
-    def _on_refusal(self, error: OSError, run: Run, address: Address) -> None:
-        if run.is_single or error.errno not in _REFUSALS:
-            self.dropped += len(run.datagrams)
+        Args:
+            datagrams: The last one may be shorter than the others.
+            address: Where to.
+        """
+        if self.max_segments == 1 or len(datagrams) == 1:
+            for datagram in datagrams:
+                self.send(datagram, address)
             return
-        self.max_segments = 1
-        for datagram in run.datagrams:
-            self.send(datagram, address)
+        try:
+            send_segments(self._socket, datagrams, len(datagrams[0]), address)
+        except OSError as error:
+            if error.errno not in _REFUSALS:
+                self.dropped += len(datagrams)
+                return
+            self.max_segments = 1
+            self.send_run(datagrams, address)

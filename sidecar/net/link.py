@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from sidecar.net.dtls_records import FINGERPRINT_ALGORITHMS, DtlsRole, is_dtls
 from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
+from sidecar.net.fan import Fan
 from sidecar.net.handshake import Handshake
 from sidecar.net.ice import Address, IceLite
 from sidecar.ortc.parameters import DtlsParameters, IceCandidate, IceParameters
@@ -18,7 +19,7 @@ from sidecar.sfu import SfuError
 
 if TYPE_CHECKING:
     from sidecar.net.dtls import Certificate
-    from sidecar.net.packet_memory import PacketMemory, Run
+    from sidecar.net.packet_sender import PacketSender
     from sidecar.net.srtp import SrtpSession
     from sidecar.sfu import WebRtcTransport
     from sidecar.sfu.batch import Packets
@@ -27,13 +28,6 @@ logger = logging.getLogger(__name__)
 
 _FIRST_RTP_BYTE = 128
 _LAST_RTP_BYTE = 191
-
-
-class Sender(Protocol):
-    """Sends what was protected."""
-
-    def send_runs(self, runs: Sequence[Run], address: Address) -> None:
-        """Sends datagrams in their order, or drops some."""
 
 
 class Port(Protocol):
@@ -45,14 +39,17 @@ class Port(Protocol):
         ...
 
     @property
-    def packet_memory(self) -> PacketMemory:
-        """Where links protect what they send."""
+    def packet_sender(self) -> PacketSender:
+        """Protects RTP packets, and sends them over the port."""
         ...
 
     @property
-    def sender(self) -> Sender:
-        """Sends over the port."""
+    def routes_version(self) -> int:
+        """Another number whenever `MediaLink.route` of any link may have changed."""
         ...
+
+    def route_changed(self) -> None:
+        """Hears that the `MediaLink.route` of a link has."""
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Sends a datagram, or drops it."""
@@ -110,6 +107,13 @@ class MediaLink:
             on_closed=transport.link_closed,
         )
         self._client_start: DtlsParameters | None = None
+        self._fan = Fan(port, (self,))
+
+    @property
+    def route(self) -> tuple[SrtpSession, Address] | None:
+        """By which keys the peer is reached, and where; None before both are known."""
+        srtp, address = self._srtp, self.ice.selected
+        return None if srtp is None or address is None else (srtp, address)
 
     @property
     def ice_parameters(self) -> IceParameters:
@@ -172,36 +176,32 @@ class MediaLink:
 
     def send_rtp(self, groups: Sequence[Packets]) -> None:
         """Protects packets and sends them to the nominated address."""
-        srtp, address = self._srtp, self.ice.selected
-        if srtp is None or address is None:
-            return
-        memory, sender = self._port.packet_memory, self._port.sender
-        try:
-            for packets in groups:
-                images, too_long = memory.prepare(packets, srtp.tag_bytes)
-                self.unsendable += too_long
-                for image in images:
-                    runs = srtp.protect_rtp(image, memory)
-                    if runs is not image.layout.runs:
-                        taken = sum(len(run.datagrams) for run in runs)
-                        self.unsendable += len(image.layout.datagrams) - taken
-                    sender.send_runs(runs, address)
-        except SrtpKeyUsedUpError as error:
-            self._on_key_used_up(error)
+        for packets in groups:
+            self._fan.send_rtp(packets)
 
     def send_rtcp(self, compounds: Sequence[bytes]) -> None:
         """Protects RTCP packets and sends them to the nominated address."""
-        srtp, address = self._srtp, self.ice.selected
-        if srtp is None or address is None:
+        route = self.route
+        if route is None:
             return
+        srtp, address = route
         for packet in compounds:
             try:
                 self._port.send(srtp.protect_rtcp(packet), address)
-            except SrtpKeyUsedUpError as error:
-                self._on_key_used_up(error)
+            except SrtpKeyUsedUpError:
+                self.key_used_up()
                 return
             except SrtpError:
                 self.unsendable += 1
+
+    def key_used_up(self) -> None:
+        """Gives the peer up, since nothing can be protected for it any more.
+
+        Not even the last packets of the transport that now closes.
+        """
+        self._forget_keys()
+        logger.warning("transport %s: its key has protected all that it may", self.transport.id)
+        self.fail("srtp-failed")
 
     def fail(self, reason: str) -> None:
         """Gives the peer up."""
@@ -213,20 +213,19 @@ class MediaLink:
             return
         self._closed = True
         self._handshake.close()
-        self._srtp = None
+        self._forget_keys()
         self._port.retire(self)
 
     def _start(self, role: DtlsRole, dtls_parameters: DtlsParameters) -> None:
         self._handshake.start(self._port.certificate, role, dtls_parameters.fingerprints)
 
-    def _on_key_used_up(self, error: SrtpKeyUsedUpError) -> None:
-        # Also the last packets of the transport that now closes could not be protected.
+    def _forget_keys(self) -> None:
         self._srtp = None
-        logger.warning("transport %s: cannot protect: %s", self.transport.id, error)
-        self.fail("srtp-failed")
+        self._port.route_changed()
 
     def _on_keys(self, srtp: SrtpSession) -> None:
         self._srtp = srtp
+        self._port.route_changed()
         self.transport.link_connected(self._port.now_ns())
         self._port.wake()
 

@@ -7,22 +7,24 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from sidecar.net.addresses import AddressBook
 from sidecar.net.datagrams import DatagramSender
+from sidecar.net.fan import Fan
 from sidecar.net.ice import Address, generate_ice_parameters
 from sidecar.net.link import MediaLink
+from sidecar.net.platform import message_table
 from sidecar.net.stun import is_stun, parse_binding_request
 from sidecar.ortc.parameters import IceParameters
 
 if TYPE_CHECKING:
     from sidecar.net.dtls import Certificate
-    from sidecar.net.packet_memory import PacketMemory
-    from sidecar.sfu import WebRtcTransport, Worker
+    from sidecar.net.packet_sender import PacketSender
+    from sidecar.sfu import Link, WebRtcTransport, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ class MediaPort:
 
     Attributes:
         address_book: What is announced to peers.
-        sender: Sends over the port.
+        routes_version: Another number whenever the route of a link has changed.
         unknown_datagrams: Received from nobody we know.
     """
 
@@ -78,7 +80,8 @@ class MediaPort:
         self.address_book = address_book
         self.unknown_datagrams = 0
         self._socket = media_socket
-        self.sender = DatagramSender(media_socket)
+        self.routes_version = 0
+        self._datagrams = DatagramSender(media_socket)
         self._clock = clock
         self._nap = nap
         self._loop = asyncio.get_running_loop()
@@ -116,7 +119,7 @@ class MediaPort:
     @property
     def dropped_datagrams(self) -> int:
         """Not sent because the system would not take them."""
-        return self.sender.dropped
+        return self._datagrams.dropped
 
     # sidecar.sfu.Network
 
@@ -133,6 +136,10 @@ class MediaPort:
         if self._consent_timer is None:
             self._schedule_consent_check()
         return link
+
+    def recipients(self, links: Sequence[Link]) -> Fan:
+        """Makes what sends the same packets to several links of ours."""
+        return Fan(self, cast(Sequence[MediaLink], links))
 
     def report_defect(self, transport: WebRtcTransport, error: Exception) -> None:
         """Logs a mistake of ours, and closes the transport that brought it to light.
@@ -157,15 +164,22 @@ class MediaPort:
         return self._certificate.result()
 
     @cached_property
-    def packet_memory(self) -> PacketMemory:
-        """Where links protect what they send."""
-        from sidecar.net.packet_memory import PacketMemory  # is there already: somebody has keys
+    def packet_sender(self) -> PacketSender:
+        """Protects RTP packets, and sends them over the port."""
+        # These bring libsrtp, which is there already: somebody has keys.
+        from sidecar.net.packet_memory import PacketMemory
+        from sidecar.net.packet_sender import PacketSender
 
-        return PacketMemory()
+        memory = PacketMemory()
+        return PacketSender(self._datagrams, memory, message_table(self._socket, memory))
+
+    def route_changed(self) -> None:
+        """Hears that a link has got other keys, or another address."""
+        self.routes_version += 1
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Sends a datagram; one that the system does not take is lost, as on any network."""
-        self.sender.send(datagram, address)
+        self._datagrams.send(datagram, address)
 
     def new_credentials(self, link: MediaLink) -> IceParameters:
         """Makes ICE credentials by which checks for the link are recognised."""
@@ -186,7 +200,7 @@ class MediaPort:
             self._forget_address(address, link)
         if not self._links:
             # Nobody is there: it is made anew for the next class.
-            self.__dict__.pop("packet_memory", None)
+            self.__dict__.pop("packet_sender", None)
 
     def now_ns(self) -> int:
         """The time (monotonic)."""
@@ -240,10 +254,13 @@ class MediaPort:
             if request is not None
             else None
         )
+        before = link.ice.selected if link else None
         outcome = link.ice.check(request, address, now_ns) if link and request else None
         if link is None or outcome is None:
             self.unknown_datagrams += 1
             return
+        if link.ice.selected != before:
+            self.route_changed()
         self.send(outcome.response, address)
         if outcome.retired_username is not None:
             self.forget_username(outcome.retired_username)

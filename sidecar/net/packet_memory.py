@@ -1,12 +1,13 @@
 """Memory in which packets are protected, and out of which they are sent.
 
 A full class gets the same packets fifty times, each time with other keys. So they are laid out as
-libsrtp and the kernel want them once: the *image*, which is then copied in one go for each
-receiver. What follows from the sizes of the packets alone is kept for the next ones: the *layout*.
+libsrtp wants them once: the *image*, which is then copied in one go for each receiver. There is
+room for several copies, the *slots*: what is protected by one pass leaves by one system call.
 """
 
 from __future__ import annotations
 
+import mmap
 import struct
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -18,6 +19,9 @@ from sidecar.net.limits import MAX_DATAGRAM_BYTES, MAX_PACKETS, MAX_RTP_BYTES
 if TYPE_CHECKING:
     from sidecar.sfu.batch import Packets
 
+SLOTS: Final = 8
+"""More would save little, and what one pass writes is to stay in the processor's cache."""
+
 MAX_RUN_BYTES: Final = 60_000
 """A run goes to the kernel as one UDP datagram's worth of bytes: at most 65,507."""
 
@@ -28,9 +32,13 @@ _LENGTH_BYTES: Final = 4
 """Of the C integer in which libsrtp finds and leaves the size of a packet."""
 
 _PACKETS_START: Final = MAX_PACKETS * _LENGTH_BYTES
-"""The lengths of all packets lie before the packets."""
+"""In a slot the lengths of all packets lie before the packets."""
 
-_MAX_LAYOUTS: Final = 256
+_STRIDE_BYTES: Final = MAX_DATAGRAM_BYTES + -MAX_DATAGRAM_BYTES % _ALIGNMENT
+"""From one packet's start to the next one's."""
+
+_SLOT_BYTES: Final = _PACKETS_START + MAX_PACKETS * _STRIDE_BYTES
+
 _MAX_PREPARED: Final = 8
 
 
@@ -38,80 +46,73 @@ class Run(NamedTuple):
     """Datagrams of one size, the last of which may be shorter: the kernel can cut them itself.
 
     Attributes:
-        datagrams: One by one.
-        buffers: The same bytes in as few pieces as possible.
-        segment_bytes: The size of each, but for the last.
-        is_single: There is only one.
+        first: The first one's number in its image.
+        sizes: Of each, after protection, in bytes.
     """
 
-    datagrams: Sequence[memoryview]
-    buffers: Sequence[memoryview]
-    segment_bytes: int
-    is_single: bool
+    first: int
+    sizes: tuple[int, ...]
 
-    @classmethod
-    def of(cls, datagrams: Sequence[memoryview], buffers: Sequence[memoryview]) -> Run:
-        """Makes one."""
-        return cls(datagrams, buffers, len(datagrams[0]), len(datagrams) == 1)
+    @property
+    def segment_bytes(self) -> int:
+        """The size of each, but for the last."""
+        return self.sizes[0]
+
+    @property
+    def is_single(self) -> bool:
+        """There is only one."""
+        return len(self.sizes) == 1
 
 
-class Layout:
-    """Where packets of certain sizes lie in the memory, as they are before and after protection.
+class Image:
+    """What a slot is to hold before packets are protected.
 
     Attributes:
-        lengths: The packets' sizes, as they lie before the packets.
-        gaps: What comes behind each packet: room for its tag, and up to the next one's start.
-        pointers: The packets, for libsrtp.
-        length_pointers: Where libsrtp finds and leaves the size of each.
-        datagrams: The packets after protection.
-        runs: The same, in runs.
+        data: From the start of the slot on.
+        count: How many packets that is.
+        runs: What becomes of them, in their order.
     """
 
-    __slots__ = ("datagrams", "gaps", "length_pointers", "lengths", "pointers", "runs")
+    __slots__ = ("_datagrams", "_memory", "count", "data", "runs")
 
-    def __init__(self, memory: PacketMemory, sizes: Sequence[int], tag_bytes: int) -> None:
-        self.lengths = struct.pack(f"={len(sizes)}i", *sizes).ljust(_PACKETS_START, b"\0")
-        self.length_pointers = memory.length_pointers[: len(sizes)]
-        self.gaps: list[bytes] = []
-        self.pointers: list[Any] = []
-        self.datagrams: list[memoryview] = []
-        start = _PACKETS_START
-        for size_bytes in sizes:
-            end = start + size_bytes + tag_bytes
-            next_start = end + -end % _ALIGNMENT
-            self.gaps.append(bytes(next_start - start - size_bytes))
-            self.pointers.append(memory.pointer + start)
-            self.datagrams.append(memory.view[start:end])
-            start = next_start
-        self.runs = [self._run(memory, first, last) for first, last in equal_runs(sizes, tag_bytes)]
+    def __init__(self, memory: PacketMemory, packets: Sequence[bytes], tag_bytes: int) -> None:
+        """Lays packets out.
 
-    def _run(self, memory: PacketMemory, first: int, last: int) -> Run:
-        datagrams = self.datagrams[first:last]
-        start = int(self.pointers[first] - memory.pointer)
-        end = int(self.pointers[last - 1] - memory.pointer) + len(datagrams[-1])
-        nothing_between = end - start == sum(map(len, datagrams))
-        buffers = [memory.view[start:end]] if nothing_between else datagrams
-        return Run.of(datagrams, buffers)
+        Args:
+            memory: Where copies of it will be.
+            packets: At most `MAX_PACKETS`, none longer than `MAX_RTP_BYTES`.
+            tag_bytes: What protection adds to each.
+        """
+        sizes = tuple(map(len, packets))
+        lengths = struct.pack(f"={len(sizes)}i", *sizes).ljust(_PACKETS_START, b"\0")
+        padded = [packet.ljust(_STRIDE_BYTES, b"\0") for packet in packets[:-1]]
+        self.data = b"".join([lengths, *padded, packets[-1]])
+        self.count = len(sizes)
+        protected = tuple(size_bytes + tag_bytes for size_bytes in sizes)
+        self.runs = [Run(first, protected[first:last]) for first, last in equal_runs(protected)]
+        self._memory = memory
+        self._datagrams: dict[int, list[memoryview]] = {}
 
-
-class Image(NamedTuple):
-    """What the memory is to hold before packets are protected.
-
-    Attributes:
-        data: From the start of the memory on.
-        layout: What lies where.
-    """
-
-    data: bytes
-    layout: Layout
+    def datagrams(self, slot: int) -> Sequence[memoryview]:
+        """The packets in a slot after protection, which are valid until it is used again."""
+        datagrams = self._datagrams.get(slot)
+        if datagrams is None:
+            sizes = [size_bytes for run in self.runs for size_bytes in run.sizes]
+            start = slot * _SLOT_BYTES + _PACKETS_START
+            slot_view = self._memory.view[start : start + self.count * _STRIDE_BYTES]
+            datagrams = self._datagrams[slot] = [
+                slot_view[number * _STRIDE_BYTES :][:size_bytes]
+                for number, size_bytes in enumerate(sizes)
+            ]
+        return datagrams
 
 
 class Prepared(NamedTuple):
     """Packets that are ready for any number of receivers.
 
     Attributes:
-        images: Of at most ``MAX_PACKETS`` each.
-        too_long: How many have been left out since they are longer than ``MAX_RTP_BYTES``.
+        images: Of at most `MAX_PACKETS` each.
+        too_long: How many have been left out since they are longer than `MAX_RTP_BYTES`.
     """
 
     images: Sequence[Image]
@@ -122,25 +123,72 @@ class PacketMemory:
     """The memory, used again and again, and what was prepared for it lately.
 
     Attributes:
-        view: All of it. An image is loaded by copying its data to the beginning.
-        pointer: The same for libsrtp.
-        length_pointers: To the lengths at its beginning.
+        view: All of it, slot by slot.
+        slots: How many there are.
     """
 
-    __slots__ = ("_layouts", "_memory", "_prepared", "length_pointers", "pointer", "view")
+    __slots__ = (
+        "_length_pointers",
+        "_memory",
+        "_pages",
+        "_pointers",
+        "_prepared",
+        "_slots",
+        "slots",
+        "view",
+    )
 
-    def __init__(self) -> None:
-        packets_bytes = MAX_PACKETS * (MAX_DATAGRAM_BYTES + _ALIGNMENT)
-        self._memory = ffi.new("char[]", _PACKETS_START + packets_bytes)
-        self.pointer = self._memory + 0
-        self.view = memoryview(ffi.buffer(self._memory))
-        lengths = ffi.cast("int *", self._memory)
-        self.length_pointers = [lengths + number for number in range(MAX_PACKETS)]
-        self._layouts: dict[tuple[int, tuple[int, ...]], Layout] = {}
+    def __init__(self, slots: int = SLOTS) -> None:
+        self.slots = slots
+        # Pages that nothing is written to take no room.
+        self._pages = mmap.mmap(-1, slots * _SLOT_BYTES)
+        self.view = memoryview(self._pages)
+        self._memory = ffi.from_buffer("char[]", self._pages, require_writable=True)
+        self._slots = [self.view[slot * _SLOT_BYTES :] for slot in range(slots)]
+        self._pointers: dict[int, list[Any]] = {}
+        self._length_pointers: dict[int, list[Any]] = {}
         self._prepared: dict[tuple[int, int], tuple[Packets, Prepared]] = {}
 
+    def load(self, image: Image, copies: int) -> None:
+        """Puts an image into the first slots."""
+        data = image.data
+        size_bytes = len(data)
+        for slot in self._slots[:copies]:
+            slot[:size_bytes] = data
+
+    def address(self, slot: int, number: int) -> int:
+        """Where a packet starts, as a C pointer's number."""
+        start = slot * _SLOT_BYTES + _PACKETS_START + number * _STRIDE_BYTES
+        return int(ffi.cast("uintptr_t", self._memory)) + start
+
+    def pointers(self, count: int) -> Sequence[Any]:
+        """For libsrtp: the packets of the first slot, of the second one and so on.
+
+        Args:
+            count: How many there are in each.
+        """
+        pointers = self._pointers.get(count)
+        if pointers is None:
+            pointers = self._pointers[count] = self._all(count, _PACKETS_START, _STRIDE_BYTES)
+        return pointers
+
+    def length_pointers(self, count: int) -> Sequence[Any]:
+        """The same for the lengths of the packets."""
+        pointers = self._length_pointers.get(count)
+        if pointers is None:
+            starts = self._all(count, 0, _LENGTH_BYTES)
+            pointers = self._length_pointers[count] = [ffi.cast("int *", each) for each in starts]
+        return pointers
+
+    def _all(self, count: int, start: int, stride: int) -> list[Any]:
+        return [
+            self._memory + (slot * _SLOT_BYTES + start + number * stride)
+            for slot in range(self.slots)
+            for number in range(count)
+        ]
+
     def prepare(self, packets: Packets, tag_bytes: int) -> Prepared:
-        """Lays packets out, unless that has just been done for another receiver.
+        """Lays packets out, unless that has just been done for other receivers.
 
         Args:
             packets: The same object each time; nothing of it may have changed.
@@ -160,42 +208,26 @@ class PacketMemory:
     def _prepare(self, packets: Sequence[bytes], tag_bytes: int) -> Prepared:
         short = [packet for packet in packets if len(packet) <= MAX_RTP_BYTES]
         images = [
-            self._image(short[start : start + MAX_PACKETS], tag_bytes)
+            Image(self, short[start : start + MAX_PACKETS], tag_bytes)
             for start in range(0, len(short), MAX_PACKETS)
         ]
         return Prepared(images, len(packets) - len(short))
 
-    def _image(self, packets: Sequence[bytes], tag_bytes: int) -> Image:
-        layout = self._layout(tuple(map(len, packets)), tag_bytes)
-        pieces = [layout.lengths]
-        for packet, gap in zip(packets, layout.gaps, strict=True):
-            pieces += packet, gap
-        return Image(b"".join(pieces), layout)
 
-    def _layout(self, sizes: tuple[int, ...], tag_bytes: int) -> Layout:
-        layout = self._layouts.get((tag_bytes, sizes))
-        if layout is None:
-            if len(self._layouts) >= _MAX_LAYOUTS:
-                self._layouts.clear()
-            layout = self._layouts[tag_bytes, sizes] = Layout(self, sizes, tag_bytes)
-        return layout
-
-
-def equal_runs(sizes: Sequence[int], tag_bytes: int) -> Iterator[tuple[int, int]]:
-    """Cuts packets into runs of one size; the last of a run may be shorter than the others.
+def equal_runs(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Cuts datagrams into runs of one size; the last of a run may be shorter than the others.
 
     Args:
-        sizes: Before protection, in bytes.
-        tag_bytes: What that adds to each.
+        sizes: In bytes.
 
     Yields:
-        The first packet of a run, and the first one behind it.
+        The first datagram of a run, and the first one behind it.
     """
     count = len(sizes)
     start = 0
     while start < count:
         size_bytes = sizes[start]
-        limit = min(count, start + max(MAX_RUN_BYTES // (size_bytes + tag_bytes), 1))
+        limit = min(count, start + max(MAX_RUN_BYTES // size_bytes, 1))
         end = start + 1
         while end < limit and sizes[end] == size_bytes:
             end += 1

@@ -14,7 +14,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sidecar.net.linux import MessageTable
+    from sidecar.net.packet_memory import PacketMemory
 
 IS_WINDOWS: Final = sys.platform == "win32"
 
@@ -107,6 +111,21 @@ def send_segments(
         return
     option = (socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT_SIZE.pack(segment_bytes))
     udp_socket.sendmsg(buffers, (option,), 0, address)
+
+
+def message_table(udp_socket: socket.socket, memory: PacketMemory) -> MessageTable | None:
+    """What sends copies of packets to several addresses by one call, None where nothing does.
+
+    Linux has sendmmsg since 3.0.
+    """
+    if not IS_LINUX:
+        return None
+    from sidecar.net.linux import MessageTable
+
+    try:
+        return MessageTable(udp_socket, memory, segment_option=_UDP_SEGMENT)
+    except AttributeError:  # not this C library
+        return None
 
 
 def on_stop_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import repeat
-from typing import Final
+from typing import Any, Final
 
 import pylibsrtp
 from pylibsrtp import ffi, lib  # type: ignore[attr-defined]  # the binding, for use in place
 
 from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
 from sidecar.net.limits import MAX_DATAGRAM_BYTES
-from sidecar.net.packet_memory import Image, PacketMemory, Run
 
 REPLAY_WINDOW_PACKETS: Final = 1024
 """How far behind the newest packet one may still arrive (RFC 3711 section 3.3.2: 64 or more)."""
@@ -21,8 +19,8 @@ SENDER_WINDOW_PACKETS: Final = 256
 """How far behind the newest packet one may still be sent. libsrtp shifts this window for every
 packet that it protects, which at 1024 costs as much as the encryption."""
 
-_OK: Final = 0
-_KEY_EXPIRED: Final = 15
+OK: Final = 0
+KEY_EXPIRED: Final = 15
 """``srtp_err_status_t`` of libsrtp, also the index of pylibsrtp's texts."""
 
 _srtp_protect = lib.srtp_protect
@@ -67,15 +65,35 @@ PROFILES: Final = (
 """The profiles offered, best first: AES-GCM is several times cheaper than AES-CM with HMAC-SHA1."""
 
 
+def protect_in_place(
+    contexts: Iterable[Any], packets: Iterable[Any], lengths: Iterable[Any]
+) -> list[int]:
+    """Encrypts and authenticates RTP packets where they lie, as many as the shortest argument has.
+
+    pylibsrtp's own `Session.protect` copies each packet twice and allocates three times.
+
+    Args:
+        contexts: The `SrtpSession.outbound_context` of each.
+        packets: C pointers to them, with room for the tag behind.
+        lengths: C pointers to their sizes, which become those with the tag.
+
+    Returns:
+        libsrtp's status of each: `OK`, `KEY_EXPIRED` if the context takes no packet any more, or
+        another one if it does not take this one.
+    """
+    return list(map(_srtp_protect, contexts, packets, lengths))
+
+
 class SrtpSession:
     """The two cipher contexts of one transport: what it receives and what it sends.
 
     Attributes:
         tag_bytes: What protection adds to an RTP packet.
+        outbound_context: What `protect_in_place` protects RTP packets with.
 
     Raises:
-        SrtpError: From the methods for a single packet, when libsrtp does not take it.
-        SrtpKeyUsedUpError: From the protecting ones, when no other packet has a chance either.
+        SrtpError: From the methods, when libsrtp does not take the packet.
+        SrtpKeyUsedUpError: From `protect_rtcp`, when no other packet has a chance either.
     """
 
     __slots__ = (
@@ -85,7 +103,7 @@ class SrtpSession:
         "_inbox_bytes",
         "_inbox_length",
         "_outbound",
-        "_outbound_context",
+        "outbound_context",
         "tag_bytes",
     )
 
@@ -109,7 +127,7 @@ class SrtpSession:
             profile, local, policy.SSRC_ANY_OUTBOUND, SENDER_WINDOW_PACKETS
         )
         self._inbound_context = self._inbound._srtp[0]
-        self._outbound_context = self._outbound._srtp[0]
+        self.outbound_context = self._outbound._srtp[0]
         self._inbox = ffi.new("char[]", MAX_DATAGRAM_BYTES)
         self._inbox_bytes = ffi.buffer(self._inbox)
         self._inbox_length = ffi.new("int *")
@@ -124,32 +142,6 @@ class SrtpSession:
         policy.allow_repeat_tx = True  # plain retransmission sends a sequence number again
         return pylibsrtp.Session(policy)
 
-    def protect_rtp(self, image: Image, memory: PacketMemory) -> Sequence[Run]:
-        """Encrypts and authenticates RTP packets in memory that is there already.
-
-        pylibsrtp's own `Session.protect` copies each packet twice and allocates three times.
-
-        Args:
-            image: The packets, prepared with our `tag_bytes`.
-            memory: Where the protected packets are put; it has made the image.
-
-        Returns:
-            What libsrtp has taken, in the same order: valid until the memory is used again.
-
-        Raises:
-            SrtpKeyUsedUpError: It has taken one no more, nor would it take any other.
-        """
-        data, layout = image
-        memory.view[: len(data)] = data
-        context = repeat(self._outbound_context)
-        statuses = list(map(_srtp_protect, context, layout.pointers, layout.length_pointers))
-        if not any(statuses):
-            return layout.runs
-        if _KEY_EXPIRED in statuses:
-            raise SrtpKeyUsedUpError(pylibsrtp.ERRORS[_KEY_EXPIRED])
-        taken = zip(layout.datagrams, statuses, strict=True)
-        return [Run.of([each], [each]) for each, status in taken if status == _OK]
-
     def unprotect_rtp(self, packet: bytes) -> bytes:
         """Checks and decrypts an SRTP packet."""
         size_bytes = len(packet)
@@ -159,7 +151,7 @@ class SrtpSession:
         length[0] = size_bytes
         self._inbox_bytes[:size_bytes] = packet
         status = _srtp_unprotect(self._inbound_context, self._inbox, length)
-        if status != _OK:
+        if status != OK:
             raise SrtpError(pylibsrtp.ERRORS[status])
         unprotected: bytes = self._inbox_bytes[: length[0]]
         return unprotected
@@ -169,7 +161,7 @@ class SrtpSession:
         try:
             return self._outbound.protect_rtcp(packet)
         except (pylibsrtp.Error, ValueError) as error:
-            used_up = str(error) == pylibsrtp.ERRORS[_KEY_EXPIRED]
+            used_up = str(error) == pylibsrtp.ERRORS[KEY_EXPIRED]
             raise (SrtpKeyUsedUpError if used_up else SrtpError)(str(error)) from error
 
     def unprotect_rtcp(self, packet: bytes) -> bytes:

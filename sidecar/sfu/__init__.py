@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sidecar.sfu.consumer import Consumer
 from sidecar.sfu.errors import SfuError
-from sidecar.sfu.network import Link, Network
+from sidecar.sfu.network import Link, Network, Recipients
 from sidecar.sfu.producer import Producer
 from sidecar.sfu.router import Router
 from sidecar.sfu.stats import ConsumerStats, ProducerStats, TransportStats
@@ -18,6 +18,7 @@ __all__ = [
     "Network",
     "Producer",
     "ProducerStats",
+    "Recipients",
     "Router",
     "SfuError",
     "TransportStats",

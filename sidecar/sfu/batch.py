@@ -22,14 +22,12 @@ class Packets:
 
     Attributes:
         packets: In their order.
-        size_bytes: Of all of them.
     """
 
-    __slots__ = ("packets", "size_bytes")
+    __slots__ = ("packets",)
 
     def __init__(self, packets: Sequence[bytes]) -> None:
         self.packets = packets
-        self.size_bytes = sum(map(len, packets))
 
 
 class Numbers(NamedTuple):

@@ -138,19 +138,19 @@ class Consumer:
     def replay(self, size_bytes: int, now_ns: int) -> None:
         """Sends the next instalment of what it was started with."""
         newest_seq = self.producer.stream.newest_seq
-        self.stream.replay(size_bytes, newest_seq, now_ns, self.transport.outgoing_rtp)
+        self.stream.replay(size_bytes, newest_seq, now_ns, self.transport.output())
         if self.stream.synchronised:
             self.transport.report_soon()
 
     def forward(self, batch: Batch) -> None:
-        """Sends a batch of the producer's packets."""
-        if self.stream.forward(batch, self.transport.outgoing_rtp):
+        """Sends of a batch what the receiver can use."""
+        if self.stream.forward(batch, self.transport.output()):
             self.transport.report_soon()
 
     def retransmit(self, lost: tuple[int, ...], now_ns: int) -> None:
         """Answers a Generic NACK."""
         if self.live:
-            self.stream.retransmit(lost, now_ns, self.transport.outgoing_rtp)
+            self.stream.retransmit(lost, now_ns, self.transport.output())
             self.transport.touch()
 
     def key_frame_requested(self, now_ns: int) -> None:

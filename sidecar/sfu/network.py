@@ -47,6 +47,13 @@ class Link(Protocol):
         """Says goodbye to the peer and forgets it."""
 
 
+class Recipients(Protocol):
+    """The peers of several links, who get the same packets."""
+
+    def send_rtp(self, packets: Packets) -> None:
+        """Protects packets for each of them and sends them, in their order."""
+
+
 class Network(Protocol):
     """The UDP port and the event loop around a `Worker`."""
 
@@ -60,6 +67,10 @@ class Network(Protocol):
             transport: The media half, which is handed what arrives.
             local_address: Our own address as its peer knows it, to be offered first.
         """
+        ...
+
+    def recipients(self, links: Sequence[Link]) -> Recipients:
+        """Makes what sends the same packets to several links."""
         ...
 
     def report_defect(self, transport: WebRtcTransport, error: Exception) -> None:

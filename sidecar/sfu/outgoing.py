@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sidecar.engine.ntp import middle_32_bits
 from sidecar.engine.retransmission_buffer import RetransmissionBuffer
@@ -18,6 +18,9 @@ from sidecar.rtp.rtcp import ReportBlock, SenderReport
 from sidecar.sfu.batch import HEADER, Batch, Count, Numbers, Packets, count
 from sidecar.sfu.forwarding import MAX_LATE_PACKETS, ForwardedPacket
 from sidecar.sfu.replay import Replay, ReplayStart
+
+if TYPE_CHECKING:
+    from sidecar.sfu.fan_out import Flow
 
 START_PATIENCE_NS: Final = 250_000_000
 """A receiver that asks for a key frame so soon after the start has not had the time to see it."""
@@ -40,14 +43,16 @@ class OutgoingStart(NamedTuple):
 class OutgoingStream:
     """Sends one producer's packets to one receiver.
 
-    In the usual case that is a matter of two assignments: what was sent, and up to which number,
-    follows from the latest batch and is worked out when somebody asks.
+    Once it is in step with others it is part of a `Flow`, which is sent as a whole: what was sent,
+    and up to which number, follows from the flow's latest batch and is worked out when somebody
+    asks.
 
     Attributes:
         ssrc: The stream's SSRC.
         rtx_ssrc: The SSRC of retransmissions, None where they go out plain.
         nacked_packets: Asked for again by the receiver.
         retransmitted_packets: Sent again.
+        retransmitted_bytes: Their size with all headers.
         report: The receiver's latest report on the stream.
     """
 
@@ -70,6 +75,7 @@ class OutgoingStream:
         self.rtx_ssrc = encoding.rtx.ssrc if encoding.rtx is not None else None
         self.nacked_packets = 0
         self.retransmitted_packets = 0
+        self.retransmitted_bytes = 0
         self.report: ReportBlock | None = None
         self._round_trip = RttEstimator()
         self._rate = SampledRate()
@@ -90,7 +96,7 @@ class OutgoingStream:
         self._numbers = Numbers(self.ssrc, 0, 0)
         self._synchronised = False
         self._flowing = False
-        self._latest: Batch | None = None
+        self._flow: Flow | None = None
         self._sent = Count()
         self._sent_as_of = Count()
         self._replay: Replay | None = None
@@ -100,6 +106,7 @@ class OutgoingStream:
     def restart(self) -> None:
         """Waits for the next packet that a decoder can start with."""
         self._settle()
+        self._flow = None
         self._synchronised = self._flowing = False
         self._replay = None
 
@@ -137,23 +144,43 @@ class OutgoingStream:
         """To be called every second or so, for `bits_per_second`."""
         self._rate.sample(self.sent.bytes, now_ns)
 
+    @property
+    def flowing(self) -> bool:
+        """Whether it may be part of a flow: from now on it gets all that arrives."""
+        return self._flowing
+
+    @property
+    def numbers(self) -> Numbers:
+        """What its packets have of their own."""
+        return self._numbers
+
+    @property
+    def sync_seq(self) -> int:
+        """The extended input sequence number that it has started with, if it has."""
+        return self._rewriter.sync_seq
+
+    def enter(self, flow: Flow) -> None:
+        """Becomes part of a flow, and leaves the one that it was part of."""
+        self._settle()
+        self._flow = flow
+
     def forward(self, batch: Batch, out: list[Packets]) -> bool:
         """Appends the packets of a batch to `out`, as far as the receiver can use them.
 
         Returns:
             Whether the stream has been synchronised by them.
         """
-        if self._flowing and batch.lowest_seq >= self._rewriter.sync_seq:
-            out.append(batch.numbered(self._numbers))
-            self._latest = batch
+        synchronises = not self._synchronised
+        if synchronises and not self._synchronise(batch):
             return False
-        if self._synchronised:
-            self._forward_with_care(batch, out)
-            return False
-        if not self._synchronise(batch):
-            return False
-        self._forward_with_care(batch, out)
-        return True
+        self._settle()
+        if batch.lowest_seq >= self._rewriter.sync_seq:
+            self._forward_wholly(batch, out)
+        else:
+            self._forward_partly(batch, out)
+        self._sent_as_of = batch.count
+        self._flowing = True
+        return synchronises
 
     def begin_replay(self, start: ReplayStart, now_ns: int) -> bool:
         """Starts with what is in the buffer; `replay` then sends it.
@@ -237,6 +264,7 @@ class OutgoingStream:
             timestamp = source.output_timestamp(packet.timestamp)
             again.append(self._again(packet, sequence_number, timestamp, now_ns))
         if again:
+            self.retransmitted_bytes += sum(map(len, again))
             out.append(Packets(again))
 
     def sender_report(
@@ -297,25 +325,19 @@ class OutgoingStream:
         self._numbers = Numbers(self.ssrc, rewriter.seq_offset & 0xFFFF, rewriter.timestamp_offset)
 
     def _settle(self) -> None:
-        """Accounts for the batches up to the latest one."""
-        latest, self._latest = self._latest, None
-        if latest is not None:
+        """Accounts for the batches up to the flow's latest one."""
+        latest = self._flow.latest if self._flow is not None else None
+        if latest is not None and latest.count is not self._sent_as_of:
             self._sent = self._sent.plus(latest.count.minus(self._sent_as_of))
             self._sent_as_of = latest.count
             newest = latest.newest
             self._rewriter.note_sent(newest.ext_seq, newest.timestamp, latest.newest_ns)
 
-    def _forward_with_care(self, batch: Batch, out: list[Packets]) -> None:
-        """Forwards the first batch, and any that has packets from before the start."""
-        self._settle()
-        if batch.lowest_seq >= self._rewriter.sync_seq:
-            out.append(batch.numbered(self._numbers))
-            self._sent_as_of = batch.count_before
-            self._latest = batch
-        else:
-            self._forward_partly(batch, out)
-            self._sent_as_of = batch.count
-        self._flowing = True
+    def _forward_wholly(self, batch: Batch, out: list[Packets]) -> None:
+        out.append(batch.numbered(self._numbers))
+        self._sent = self._sent.plus(batch.count.minus(batch.count_before))
+        newest = batch.newest
+        self._rewriter.note_sent(newest.ext_seq, newest.timestamp, batch.newest_ns)
 
     def _forward_partly(self, batch: Batch, out: list[Packets]) -> None:
         rewriter = self._rewriter

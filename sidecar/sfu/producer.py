@@ -9,6 +9,7 @@ from sidecar.rtp.packet import RtpPacket
 from sidecar.rtp.rtcp import RtcpPacket
 from sidecar.sfu.batch import Batch
 from sidecar.sfu.equalising import equalise
+from sidecar.sfu.fan_out import FanOut
 from sidecar.sfu.forwarding import ForwardedPacket
 from sidecar.sfu.incoming import IncomingStream
 from sidecar.sfu.outgoing import OutgoingStart
@@ -61,7 +62,7 @@ class Producer:
         self.closed = False
         self._key_frame_wanted = False
         self._consumers: dict[str, Consumer] = {}
-        self._live: tuple[Consumer, ...] = ()
+        self._fan_out = FanOut(transport.router.worker.network, self._report_defect)
         self._starting = Starting(stream, self._report_defect)
         self._pending: list[ForwardedPacket] = []
         self._batch: Batch | None = None
@@ -123,7 +124,7 @@ class Producer:
     def refresh_live(self) -> None:
         """Works out anew which consumers are fed. Called when a state of them has changed."""
         live = [each for each in self._consumers.values() if each.refresh_live()]
-        self._live = tuple(each for each in live if not each.is_replaying)
+        self._fan_out.set_consumers([each for each in live if not each.is_replaying])
 
     def start_soon(self, consumer: Consumer) -> None:
         """Starts a consumer that has become live, from the buffer or with a new key frame."""
@@ -151,7 +152,7 @@ class Producer:
         if self._starting.is_busy:
             self._key_frame_wanted |= self._starting.poll(now_ns)
             self.refresh_live()
-        if not self._live and not self._starting.is_busy:
+        if not self._fan_out.has_consumers and not self._starting.is_busy:
             self.stream.cancel_key_frame_request()
         elif self._key_frame_wanted:
             self.stream.request_key_frame(now_ns)
@@ -173,7 +174,7 @@ class Producer:
                 if consumer.live:
                     consumer.start_anew()
             self.refresh_live()
-        if forwarded is not None and self._live:
+        if forwarded is not None and self._fan_out.has_consumers:
             self._pending.append(forwarded)
 
     def fan_out(self, now_ns: int) -> None:
@@ -184,11 +185,7 @@ class Producer:
             equalise(self._pending)
         batch = self._batch = Batch(self._pending, now_ns, self._batch)
         self._pending = []
-        for consumer in self._live:
-            try:
-                consumer.forward(batch)
-            except Exception as error:  # a mistake of ours must not take the class with it
-                self._report_defect(consumer, error)
+        self._fan_out.forward(batch)
 
     def _report_defect(self, consumer: Consumer, error: Exception) -> None:
         self.transport.router.worker.network.report_defect(consumer.transport, error)

@@ -176,7 +176,7 @@ class WebRtcTransport:
             transport_id=self.id,
             connected=self.connected,
             bytes_received=self._bytes_received,
-            bytes_sent=self._bytes_sent,
+            bytes_sent=self._bytes_sent + sum(map(_bytes_sent_to, self.consumers.values())),
             packets_discarded=self._discarded,
             available_outgoing_bps=self.available_outgoing_bps,
             producers=tuple(each.stats() for each in self.producers.values()),
@@ -291,10 +291,16 @@ class WebRtcTransport:
         timeouts_ns.append(self._next_report_ns)
         self.next_timeout_ns = min(each for each in timeouts_ns if each is not None)
 
+    def output(self) -> list[Packets]:
+        """What waits to be sent: packets that are added go out with the next `flush`."""
+        self.router.worker.has_output(self)
+        return self.outgoing_rtp
+
     def send_rtcp(self, packets: Sequence[RtcpPacket]) -> None:
         """Queues packets as one compound, or as several if one would be too long."""
         if not self.connected:
             return
+        self.router.worker.has_output(self)
         compound = b""
         for packet in packets:
             data = packet.to_bytes()
@@ -312,8 +318,6 @@ class WebRtcTransport:
         if rtp:
             self.outgoing_rtp = []
             if self.connected:
-                for packets in rtp:
-                    self._bytes_sent += packets.size_bytes
                 link.send_rtp(rtp)
         if rtcp:
             self.outgoing_rtcp = []
@@ -334,6 +338,7 @@ class WebRtcTransport:
     def forget_consumer(self, consumer: Consumer) -> None:
         """Drops a consumer that has closed, and tells the peer that its stream has ended."""
         del self.consumers[consumer.id]
+        self._bytes_sent += _bytes_sent_to(consumer)
         self.streams.remove_consumer(consumer)
         if consumer.stream.sent.packets:
             goodbye: list[RtcpPacket] = [
@@ -342,3 +347,8 @@ class WebRtcTransport:
             ]
             self.send_rtcp(goodbye)
             self.touch()
+
+
+def _bytes_sent_to(consumer: Consumer) -> int:
+    stream = consumer.stream
+    return stream.sent.bytes + stream.retransmitted_bytes

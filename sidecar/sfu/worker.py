@@ -49,6 +49,7 @@ class Worker:
         self._transports: dict[str, WebRtcTransport] = {}
         self._fed: dict[Producer, None] = {}
         self._touched: dict[WebRtcTransport, None] = {}
+        self._with_output: dict[WebRtcTransport, None] = {}
 
     @property
     def transports(self) -> tuple[WebRtcTransport, ...]:
@@ -85,9 +86,9 @@ class Worker:
                 transport.poll(now_ns)
             except Exception as error:  # a mistake of ours must not take the class with it
                 self.network.report_defect(transport, error)
-        for transport in self.transports:  # a copy: one whose link fails closes itself
-            if transport.outgoing_rtp or transport.outgoing_rtcp:
-                transport.flush()
+        with_output, self._with_output = self._with_output, {}
+        for transport in with_output:
+            transport.flush()
         # A time-out that has moved away is noticed when it comes; only then all are looked at.
         if timed_out:
             self.next_timeout_ns = _NEVER
@@ -98,6 +99,10 @@ class Worker:
     def received(self, producer: Producer) -> None:
         """Notes that a producer may have packets to forward, and its transport feedback to send."""
         self._fed[producer] = None
+
+    def has_output(self, transport: WebRtcTransport) -> None:
+        """Notes that a transport has something to send, which `process` does."""
+        self._with_output[transport] = None
 
     def touch(self, transport: WebRtcTransport) -> None:
         """Notes that a transport has something to do, and has `process` called soon."""
@@ -113,3 +118,4 @@ class Worker:
         """Drops a transport that has closed."""
         del self._transports[transport.id]
         self._touched.pop(transport, None)
+        self._with_output.pop(transport, None)

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sidecar.ortc import DtlsParameters, IceCandidate, IceParameters
+from sidecar.sfu import Link as TransportLink
 from sidecar.sfu import WebRtcTransport, Worker
 from sidecar.sfu.batch import Packets
 from tests.sim.lesson_student import Student
 from tests.sim.lesson_teacher import Teacher
 from tests.sim.link import MS, Link, earliest
 from tests.sim.link import run as run_until
-from tests.unit.sfu.support import DTLS, MAX_BITRATE_BPS
+from tests.unit.sfu.support import DTLS, MAX_BITRATE_BPS, FakeRecipients
 
 
 class Faults(NamedTuple):
@@ -87,6 +88,9 @@ class Lesson:
     def open_link(self, transport: WebRtcTransport, local_address: str | None) -> SimulatedLink:
         link = self._links[transport.id] = SimulatedLink(self)
         return link
+
+    def recipients(self, links: Sequence[TransportLink]) -> FakeRecipients:
+        return FakeRecipients(links)
 
     def report_defect(self, transport: WebRtcTransport, error: Exception) -> None:
         raise error

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, cast
 from aioice import stun
 
 from sidecar.net.dtls import Certificate, DtlsEndpoint
-from sidecar.net.errors import SrtpError
+from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
 from sidecar.net.ice import Address
 from sidecar.net.link import MediaLink
-from sidecar.net.packet_memory import PacketMemory, Run
+from sidecar.net.packet_memory import PacketMemory
+from sidecar.net.packet_sender import PacketSender
 from sidecar.net.srtp import SrtpSession
 from sidecar.ortc.parameters import IceParameters
 from sidecar.sfu import WebRtcTransport, Worker
@@ -313,18 +314,56 @@ def protect_rtp(session: SrtpSession, packet: bytes) -> bytes:
 
 
 def protect_all(session: SrtpSession, packets: Sequence[bytes]) -> list[bytes]:
-    """Protects packets; those that are not taken are missing."""
-    memory = PacketMemory()
-    images = memory.prepare(Packets(packets), session.tag_bytes).images
-    runs = [run for image in images for run in session.protect_rtp(image, memory)]
-    return [bytes(datagram) for run in runs for datagram in run.datagrams]
+    """Protects packets; those that are not taken are missing.
+
+    Raises:
+        SrtpKeyUsedUpError: The key may protect nothing any more.
+    """
+    datagrams = FakeDatagrams()
+    sender = PacketSender(datagrams, PacketMemory(), None)
+    group = sender.group(session.tag_bytes, [(FakeReceiver(), session, ("192.0.2.1", 1))])
+    sender.send(Packets(packets), group)
+    return [datagram for datagram, _address in datagrams.sent]
 
 
-class FakePort:
-    """A port without a socket.
+class FakeReceiver:
+    """Somebody whose key lasts.
+
+    Attributes:
+        unsendable: What was not taken.
+    """
+
+    def __init__(self) -> None:
+        self.unsendable = 0
+
+    def key_used_up(self) -> None:
+        raise SrtpKeyUsedUpError("used up")
+
+
+class FakeDatagrams:
+    """Remembers what is sent, one by one.
 
     Attributes:
         sent: Datagrams and where they went.
+        max_segments: Of a call.
+    """
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, Address]] = []
+        self.max_segments = 64
+
+    def send(self, datagram: bytes | memoryview, address: Address) -> None:
+        self.sent.append((bytes(datagram), address))
+
+    def send_run(self, datagrams: Sequence[memoryview], address: Address) -> None:
+        for datagram in datagrams:
+            self.send(datagram, address)
+
+
+class FakePort(FakeDatagrams):
+    """A port without a socket.
+
+    Attributes:
         known: Username fragments by which checks are recognised.
         retired: Links that have closed.
         wake_ups: How often the worker was called for.
@@ -332,21 +371,18 @@ class FakePort:
     """
 
     def __init__(self, certificate: Certificate) -> None:
+        super().__init__()
         self.certificate = certificate
-        self.packet_memory = PacketMemory()
-        self.sender = self
-        self.sent: list[tuple[bytes, Address]] = []
+        self.packet_sender = PacketSender(self, PacketMemory(), None)
+        self.routes_version = 0
         self.known: list[str] = []
         self.retired: list[MediaLink] = []
         self.wake_ups = 0
         self.time_ns = 5 * SECOND_NS
         self._issued = 0
 
-    def send(self, datagram: bytes, address: Address) -> None:
-        self.sent.append((datagram, address))
-
-    def send_runs(self, runs: Sequence[Run], address: Address) -> None:
-        self.sent += [(bytes(datagram), address) for run in runs for datagram in run.datagrams]
+    def route_changed(self) -> None:
+        self.routes_version += 1
 
     def new_credentials(self, _link: MediaLink) -> IceParameters:
         self._issued += 1

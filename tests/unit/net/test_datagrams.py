@@ -11,7 +11,6 @@ import pytest
 
 from sidecar.net import datagrams as datagrams_module
 from sidecar.net.datagrams import DatagramSender
-from sidecar.net.packet_memory import Run
 from sidecar.net.platform import max_segments
 
 ADDRESS = ("192.0.2.1", 1000)
@@ -60,11 +59,9 @@ class RecordingSocket:
         self.datagrams += [bytes(datagram) for datagram in run]
 
 
-def run(*sizes: int, in_one_piece: bool = True) -> Run:
+def run(*sizes: int) -> list[memoryview]:
     """Datagrams of these sizes, each with bytes of its own."""
-    datagrams = [memoryview(bytes([index % 256]) * size) for index, size in enumerate(sizes)]
-    buffers = [memoryview(b"".join(datagrams))] if in_one_piece else datagrams
-    return Run.of(datagrams, buffers)
+    return [memoryview(bytes([index % 256]) * size) for index, size in enumerate(sizes)]
 
 
 @pytest.fixture
@@ -78,31 +75,28 @@ def sender(udp_socket: RecordingSocket) -> DatagramSender:
     return DatagramSender(cast(socket.socket, udp_socket))
 
 
-@pytest.mark.parametrize("in_one_piece", [True, False])
-def test_a_run_takes_one_call(
-    in_one_piece: bool, sender: DatagramSender, udp_socket: RecordingSocket
-) -> None:
-    runs = [run(1100, 1100, 400, in_one_piece=in_one_piece), run(60, 60)]
-    sender.send_runs(runs, ADDRESS)
+def test_a_run_takes_one_call(sender: DatagramSender, udp_socket: RecordingSocket) -> None:
+    runs = [run(1100, 1100, 400), run(60, 60)]
+    for some in runs:
+        sender.send_run(some, ADDRESS)
     assert udp_socket.calls == [[1100, 1100, 400], [60, 60]]
-    assert udp_socket.datagrams == [bytes(each) for some in runs for each in some.datagrams]
+    assert udp_socket.datagrams == [bytes(each) for some in runs for each in some]
 
 
 def test_a_single_datagram_needs_no_option(
     sender: DatagramSender, udp_socket: RecordingSocket
 ) -> None:
     udp_socket.run_error = AssertionError("one by one")  # type: ignore[assignment]
-    sender.send_runs([run(500), run(600)], ADDRESS)
+    sender.send_run(run(500), ADDRESS)
+    sender.send_run(run(600), ADDRESS)
     assert udp_socket.calls == [[500], [600]]
-    sender.send_runs([], ADDRESS)
-    assert len(udp_socket.calls) == 2
 
 
 def test_a_refused_single_datagram_says_nothing_about_runs(
     sender: DatagramSender, udp_socket: RecordingSocket
 ) -> None:
     udp_socket.error = OSError(errno.EMSGSIZE, "too long")
-    sender.send_runs([run(9000)], ADDRESS)
+    sender.send_run(run(9000), ADDRESS)
     assert (sender.dropped, sender.max_segments) == (1, SEGMENTS)
 
 
@@ -111,9 +105,9 @@ def test_a_kernel_that_refuses_gets_datagrams_one_by_one_from_then_on(
     number: int, sender: DatagramSender, udp_socket: RecordingSocket
 ) -> None:
     udp_socket.run_error = OSError(number, "no")
-    sender.send_runs([run(100, 100, 100)], ADDRESS)
+    sender.send_run(run(100, 100, 100), ADDRESS)
     assert sender.max_segments == 1
-    sender.send_runs([run(100, 100)], ADDRESS)
+    sender.send_run(run(100, 100), ADDRESS)
     assert udp_socket.calls == [[100]] * 5
     assert sender.dropped == 0
 
@@ -122,8 +116,8 @@ def test_what_finds_no_room_is_dropped_and_counted(
     sender: DatagramSender, udp_socket: RecordingSocket
 ) -> None:
     udp_socket.run_error = udp_socket.error = BlockingIOError(errno.EAGAIN, "full")
-    sender.send_runs([run(100, 100, 100)], ADDRESS)
-    sender.send_runs([run(100)], ADDRESS)
+    sender.send_run(run(100, 100, 100), ADDRESS)
+    sender.send_run(run(100), ADDRESS)
     assert sender.dropped == 4
     assert sender.max_segments == SEGMENTS
 
@@ -141,8 +135,9 @@ def test_what_arrives_is_what_was_sent(receiver: socket.socket) -> None:
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as udp_socket:
         sender = DatagramSender(udp_socket)
         assert sender.max_segments == max_segments(udp_socket)
-        runs = [run(1100, 1100, 1100, 700), run(80, 80, in_one_piece=False), run(81)]
-        sender.send_runs(runs, receiver.getsockname())
-    sent = [bytes(each) for some in runs for each in some.datagrams]
+        runs = [run(1100, 1100, 1100, 700), run(80, 80), run(81)]
+        for some in runs:
+            sender.send_run(some, receiver.getsockname())
+    sent = [bytes(each) for some in runs for each in some]
     assert [receiver.recv(2048) for _ in sent] == sent
     assert sender.dropped == 0

@@ -12,7 +12,7 @@ from sidecar.net.errors import SrtpKeyUsedUpError
 from sidecar.net.ice import Address
 from sidecar.net.limits import MAX_PACKETS
 from sidecar.net.link import MediaLink
-from sidecar.net.srtp import SrtpSession
+from sidecar.net.srtp import KEY_EXPIRED, SrtpSession
 from sidecar.net.stun import parse_binding_request
 from sidecar.ortc.parameters import DtlsFingerprint, DtlsParameters
 from sidecar.sfu import SfuError
@@ -66,6 +66,7 @@ class Scene:
         assert request is not None
         outcome = self.link.ice.check(request, address, self.port.time_ns)
         assert outcome is not None and outcome.validated
+        self.port.route_changed()
         self.link.ice_validated()
 
     def connect(self, role: PeerRole) -> None:
@@ -299,7 +300,8 @@ def test_a_key_that_is_used_up_closes_the_transport_once(
         raise SrtpKeyUsedUpError("can't use key any more")
 
     scene.shake_hands()
-    monkeypatch.setattr(SrtpSession, "protect_rtp", refuse)
+    used_up = "sidecar.net.packet_sender.protect_in_place"
+    monkeypatch.setattr(used_up, lambda *_arguments: [KEY_EXPIRED, KEY_EXPIRED])
     monkeypatch.setattr(SrtpSession, "protect_rtcp", refuse)
     close = scene.link.close
 

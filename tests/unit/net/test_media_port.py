@@ -612,8 +612,8 @@ async def test_what_is_not_media_is_not_waited_with(server: Server, new_peer: Ne
 
 async def test_memory_for_packets_is_kept_while_there_are_links(server: Server) -> None:
     (first, _), (second, _) = server.open_link(), server.open_link()
-    memory = server.port.packet_memory
+    memory = server.port.packet_sender
     first.close()
-    assert server.port.packet_memory is memory
+    assert server.port.packet_sender is memory
     second.close()
-    assert server.port.packet_memory is not memory
+    assert server.port.packet_sender is not memory

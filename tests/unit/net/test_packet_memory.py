@@ -4,9 +4,10 @@ import random
 from collections.abc import Sequence
 
 import pytest
+from pylibsrtp import ffi  # type: ignore[attr-defined]
 
 from sidecar.net.limits import MAX_PACKETS, MAX_RTP_BYTES
-from sidecar.net.packet_memory import MAX_RUN_BYTES, Image, Layout, PacketMemory, equal_runs
+from sidecar.net.packet_memory import MAX_RUN_BYTES, SLOTS, Image, PacketMemory, equal_runs
 from sidecar.net.srtp import PROFILES
 from sidecar.sfu.batch import Packets
 
@@ -17,22 +18,32 @@ def packets(*sizes: int) -> list[bytes]:
     return [bytes([index + 1]) * size for index, size in enumerate(sizes)]
 
 
-def load_image(memory: PacketMemory, image: Image) -> None:
-    memory.view[: len(image.data)] = image.data
-
-
-def load(memory: PacketMemory, some: Sequence[bytes], tag_bytes: int = GCM_TAG) -> Layout:
-    """Puts packets into the memory that fit in at once."""
+def prepare(memory: PacketMemory, some: Sequence[bytes], tag_bytes: int = GCM_TAG) -> Image:
+    """Lays packets out that fit in at once."""
     prepared = memory.prepare(Packets(some), tag_bytes)
     assert prepared.too_long == 0
     (image,) = prepared.images
-    load_image(memory, image)
-    return image.layout
+    return image
 
 
-def contents(layout: Layout, tag_bytes: int = GCM_TAG) -> list[bytes]:
-    """The packets where libsrtp would find them."""
-    return [bytes(each[: len(each) - tag_bytes]) for each in layout.datagrams]
+def load(memory: PacketMemory, some: Sequence[bytes], tag_bytes: int = GCM_TAG) -> list[bytes]:
+    """Puts packets into the first slot, and returns what is where libsrtp looks for them."""
+    image = prepare(memory, some, tag_bytes)
+    memory.load(image, 1)
+    return contents(memory, image.count)[0]
+
+
+def contents(memory: PacketMemory, count: int, slots: int = 1) -> list[list[bytes]]:
+    """What libsrtp finds, slot by slot."""
+    found = [
+        bytes(ffi.buffer(pointer, length[0]))
+        for pointer, length in zip(
+            memory.pointers(count)[: count * slots],
+            memory.length_pointers(count)[: count * slots],
+            strict=True,
+        )
+    ]
+    return [found[start : start + count] for start in range(0, count * slots, count)]
 
 
 @pytest.fixture
@@ -40,24 +51,45 @@ def memory() -> PacketMemory:
     return PacketMemory()
 
 
-def test_equal_packets_lie_in_one_piece(memory: PacketMemory) -> None:
-    layout = load(memory, packets(1100, 1100, 400))
-    assert contents(layout) == packets(1100, 1100, 400)
-    (run,) = layout.runs
-    (buffer,) = run.buffers
-    assert bytes(buffer) == b"".join(map(bytes, run.datagrams))
-    assert run.segment_bytes == 1116
+def test_libsrtp_finds_the_packets_and_their_lengths(memory: PacketMemory) -> None:
+    assert load(memory, packets(1100, 1101, 400)) == packets(1100, 1101, 400)
+    assert load(memory, packets(7)) == packets(7)
 
 
-def test_packets_that_alignment_keeps_apart_are_sent_in_pieces(memory: PacketMemory) -> None:
-    layout = load(memory, packets(1101, 1101))
-    (run,) = layout.runs
-    assert [len(each) for each in run.buffers] == [1117, 1117]
-    starts = [int(pointer - memory.pointer) for pointer in layout.pointers]
-    assert all(start % 4 == 0 for start in starts)
+def test_every_slot_gets_a_copy_and_no_more_than_those_are_written_to(
+    memory: PacketMemory,
+) -> None:
+    image = prepare(memory, packets(100, 60))
+    memory.load(image, 3)
+    assert contents(memory, 2, SLOTS) == [packets(100, 60)] * 3 + [[b"", b""]] * (SLOTS - 3)
+    memory.load(image, SLOTS)
+    assert contents(memory, 2, SLOTS) == [packets(100, 60)] * SLOTS
 
 
-def test_the_same_packets_are_laid_out_once_and_loaded_anew_for_each_receiver(
+def test_what_is_sent_lies_where_libsrtp_has_protected_it(memory: PacketMemory) -> None:
+    some = packets(100, 100, 60)
+    image = prepare(memory, some)
+    memory.load(image, SLOTS)
+    for slot in range(SLOTS):
+        datagrams = image.datagrams(slot)
+        assert [len(each) for each in datagrams] == [116, 116, 76]
+        assert [bytes(each[:-GCM_TAG]) for each in datagrams] == some
+        for number in range(3):
+            pointer = memory.pointers(3)[slot * 3 + number]
+            assert int(ffi.cast("uintptr_t", pointer)) == memory.address(slot, number)
+            pointer[0] = bytes([slot])
+            assert datagrams[number][0] == slot
+
+
+def test_packets_are_aligned_for_libsrtp(memory: PacketMemory) -> None:
+    addresses = [
+        memory.address(slot, number) for slot in range(SLOTS) for number in range(MAX_PACKETS)
+    ]
+    assert all(address % 4 == 0 for address in addresses)
+    assert sorted(set(addresses)) == addresses
+
+
+def test_the_same_packets_are_laid_out_once_and_loaded_anew_for_others(
     memory: PacketMemory,
 ) -> None:
     some = Packets(packets(100, 100, 60))
@@ -66,20 +98,10 @@ def test_the_same_packets_are_laid_out_once_and_loaded_anew_for_each_receiver(
     assert memory.prepare(some, CM_TAG) is not prepared
     (image,) = prepared.images
     for _ in range(2):
-        load_image(memory, image)
-        assert [length[0] for length in image.layout.length_pointers] == [100, 100, 60]
-        assert contents(image.layout) == some.packets
-        image.layout.length_pointers[0][0] = 116  # as libsrtp does
+        memory.load(image, 1)
+        assert contents(memory, 3) == [some.packets]
+        memory.length_pointers(3)[0][0] = 116  # as libsrtp does
         memory.view[:] = bytes(len(memory.view))
-
-
-def test_what_follows_from_the_sizes_is_worked_out_once(memory: PacketMemory) -> None:
-    first = load(memory, packets(100, 100))
-    assert load(memory, [b"x" * 100, b"y" * 100]) is first
-    assert load(memory, packets(100, 100), CM_TAG) is not first
-    for size in range(100):
-        load(memory, packets(size + 1))
-    assert contents(load(memory, packets(100, 100))) == packets(100, 100)
 
 
 def test_what_was_prepared_is_not_taken_for_what_is_made_in_its_place(
@@ -88,13 +110,16 @@ def test_what_was_prepared_is_not_taken_for_what_is_made_in_its_place(
     for number in range(100):
         # Nobody keeps them: the next ones may well come to lie at the same address.
         some = [bytes([number]) * 100]
-        assert contents(load(memory, some)) == some
+        assert load(memory, some) == some
 
 
 def test_the_largest_packets_fit(memory: PacketMemory) -> None:
     assert {profile.tag_bytes for profile in PROFILES} == {GCM_TAG, CM_TAG}
     full = packets(*[MAX_RTP_BYTES] * MAX_PACKETS)
-    assert contents(load(memory, full)) == full
+    image = prepare(memory, full)
+    memory.load(image, SLOTS)
+    assert contents(memory, MAX_PACKETS, SLOTS) == [full] * SLOTS
+    assert len(image.datagrams(SLOTS - 1)[-1]) == MAX_RTP_BYTES + GCM_TAG
 
 
 def test_what_is_too_long_is_left_out_and_what_is_too_much_is_divided(
@@ -103,12 +128,12 @@ def test_what_is_too_long_is_left_out_and_what_is_too_much_is_divided(
     some = packets(MAX_RTP_BYTES + 1, *[10] * (2 * MAX_PACKETS), MAX_RTP_BYTES + 1, 20)
     prepared = memory.prepare(Packets(some), GCM_TAG)
     assert prepared.too_long == 2
-    loaded = []
+    loaded: list[bytes] = []
     for image in prepared.images:
-        load_image(memory, image)
-        loaded += contents(image.layout)
+        memory.load(image, 1)
+        loaded += contents(memory, image.count)[0]
     assert loaded == [each for each in some if len(each) <= MAX_RTP_BYTES]
-    assert [len(image.layout.datagrams) for image in prepared.images] == [64, 64, 1]
+    assert [image.count for image in prepared.images] == [64, 64, 1]
 
 
 def test_nothing_is_left_of_packets_that_are_all_too_long(memory: PacketMemory) -> None:
@@ -122,22 +147,24 @@ def test_order_and_content_are_kept_whatever_the_sizes(
 ) -> None:
     rng = random.Random(seed)
     some = packets(*(rng.choice([60, 1100, 1101, 1102]) for _ in range(MAX_PACKETS)))
-    layout = load(memory, some, tag_bytes)
-    assert contents(layout, tag_bytes) == some
-    assert [each for run in layout.runs for each in run.datagrams] == layout.datagrams
-    for run in layout.runs:
-        assert b"".join(run.buffers) == b"".join(run.datagrams)
-        *others, last = map(len, run.datagrams)
+    assert load(memory, some, tag_bytes) == some
+    image = prepare(memory, some, tag_bytes)
+    assert [size for run in image.runs for size in run.sizes] == [
+        len(each) + tag_bytes for each in some
+    ]
+    for run in image.runs:
+        *others, last = run.sizes
         assert set(others) <= {run.segment_bytes}
         assert last <= run.segment_bytes
+        assert run.is_single == (not others)
 
 
 def test_a_run_ends_with_a_shorter_packet() -> None:
-    runs = equal_runs([1100, 1100, 1100, 400, 1100, 1100, 60, 61, 61], GCM_TAG)
+    runs = equal_runs([1116, 1116, 1116, 416, 1116, 1116, 76, 77, 77])
     assert list(runs) == [(0, 4), (4, 7), (7, 9)]
 
 
 def test_a_run_has_no_more_bytes_than_a_datagram() -> None:
-    runs = list(equal_runs([1300] * MAX_PACKETS, GCM_TAG))
-    assert max(end - start for start, end in runs) * (1300 + GCM_TAG) <= MAX_RUN_BYTES
+    runs = list(equal_runs([1316] * MAX_PACKETS))
+    assert max(end - start for start, end in runs) * 1316 <= MAX_RUN_BYTES
     assert len(runs) == 2

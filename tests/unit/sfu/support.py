@@ -16,7 +16,7 @@ from sidecar.ortc import (
 )
 from sidecar.rtp.packet import RtpPacket, parse_rtp
 from sidecar.rtp.rtcp import RtcpPacket, parse_rtcp
-from sidecar.sfu import Consumer, Producer, SfuError, WebRtcTransport, Worker
+from sidecar.sfu import Consumer, Link, Producer, SfuError, WebRtcTransport, Worker
 from sidecar.sfu.batch import Packets
 from tests.unit.sfu.media import CAPABILITIES, audio, rtp, video
 
@@ -79,11 +79,36 @@ class FakeLink:
         self.closed += 1
 
 
+class FakeRecipients:
+    """Sends link by link.
+
+    Attributes:
+        links: To these.
+        sent: How often.
+    """
+
+    def __init__(self, links: Sequence[Link]) -> None:
+        self.links = links
+        self.sent = 0
+
+    def send_rtp(self, packets: Packets) -> None:
+        self.sent += 1
+        for link in self.links:
+            link.send_rtp([packets])
+
+
 class FakeNetwork:
-    """Makes fake links and counts the wake-ups."""
+    """Makes fake links and counts the wake-ups.
+
+    Attributes:
+        links: By their transports' ids.
+        together: Those who have got, or get, the same packets.
+        wakes: How often the worker wanted to be called.
+    """
 
     def __init__(self) -> None:
         self.links: dict[str, FakeLink] = {}
+        self.together: list[FakeRecipients] = []
         self.wakes = 0
 
     def prepare(self) -> None:
@@ -92,6 +117,10 @@ class FakeNetwork:
     def open_link(self, transport: WebRtcTransport, local_address: str | None) -> FakeLink:
         link = self.links[transport.id] = FakeLink(transport, local_address)
         return link
+
+    def recipients(self, links: Sequence[Link]) -> FakeRecipients:
+        self.together.append(FakeRecipients(links))
+        return self.together[-1]
 
     def report_defect(self, transport: WebRtcTransport, error: Exception) -> None:
         raise error

@@ -146,7 +146,6 @@ def test_mistake_with_one_transport_is_reported_and_the_others_go_on(
     consumer = victim.consumes(lesson.producer)
     third = lesson.peer()
     third.consumes(lesson.producer)
-    lesson.start()
     reported: list[tuple[WebRtcTransport, str]] = []
 
     def break_down(*_arguments: object) -> None:
@@ -158,8 +157,8 @@ def test_mistake_with_one_transport_is_reported_and_the_others_go_on(
     monkeypatch.setattr(lesson.network, "report_defect", report)
     monkeypatch.setattr(consumer if where == "forward" else victim.transport, where, break_down)
     victim.transport.touch()
-    for peer in (victim, lesson.student, third):
-        peer.gets()
+    lesson.start()
+    third.gets()
     lesson.teacher_sends(101)
     assert reported[0] == (victim.transport, "a mistake")
     assert {transport for transport, _ in reported} == {victim.transport}

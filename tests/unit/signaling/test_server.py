@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from sidecar.classroom.policy import POLICIES
 from sidecar.ortc.parameters import DtlsFingerprint, DtlsParameters, IceCandidate, IceParameters
-from sidecar.sfu import WebRtcTransport, Worker
+from sidecar.sfu import Link, Recipients, WebRtcTransport, Worker
 from sidecar.sfu.batch import Packets
 from sidecar.signaling import server as server_module
 from sidecar.signaling.limits import Limits
@@ -65,6 +65,9 @@ class DeadNetwork:
     def open_link(self, transport: WebRtcTransport, local_address: str | None) -> DeadLink:
         self.links.append(DeadLink(local_address))
         return self.links[-1]
+
+    def recipients(self, links: Sequence[Link]) -> Recipients:
+        raise AssertionError("nobody sends anything")
 
     def report_defect(self, transport: WebRtcTransport, error: Exception) -> None:
         raise error

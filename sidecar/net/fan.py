@@ -1,0 +1,50 @@
+"""The same packets to many peers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sidecar.net.ice import Address
+    from sidecar.net.link import MediaLink, Port
+    from sidecar.net.packet_sender import Group
+    from sidecar.net.srtp import SrtpSession
+    from sidecar.sfu.batch import Packets
+
+
+class Fan:
+    """Sends packets to the peers of several links; implements `sidecar.sfu.Recipients`."""
+
+    __slots__ = ("_as_of", "_groups", "_links", "_port")
+
+    def __init__(self, port: Port, links: Sequence[MediaLink]) -> None:
+        self._port = port
+        self._links = links
+        self._groups: list[Group] = []
+        self._as_of = -1
+
+    def send_rtp(self, packets: Packets) -> None:
+        """Protects packets and sends them in their order to every peer that can be reached."""
+        port = self._port
+        if self._as_of != port.routes_version:
+            self._as_of = port.routes_version
+            self._groups = self._regroup()
+        for group in self._groups:
+            port.packet_sender.send(packets, group)
+
+    def _regroup(self) -> list[Group]:
+        by_tag: dict[int, list[tuple[MediaLink, SrtpSession, Address]]] = {}
+        for link in self._links:
+            route = link.route
+            if route is not None:
+                by_tag.setdefault(route[0].tag_bytes, []).append((link, *route))
+        if not by_tag:
+            return []
+        sender = self._port.packet_sender
+        size = sender.max_receivers
+        return [
+            sender.group(tag_bytes, members[start : start + size])
+            for tag_bytes, members in by_tag.items()
+            for start in range(0, len(members), size)
+        ]

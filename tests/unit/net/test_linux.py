@@ -1,0 +1,119 @@
+"""Several runs by one system call, over real sockets."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from sidecar.net import platform
+from sidecar.net.packet_memory import Image, PacketMemory
+from sidecar.net.platform import message_table
+from sidecar.sfu.batch import Packets
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sendmmsg is Linux's")
+
+TAG_BYTES = 16
+FAMILIES = {"IPv4": (socket.AF_INET, "127.0.0.1"), "IPv6": (socket.AF_INET6, "::1")}
+
+
+class Scene:
+    """A memory of three slots, a socket to send by, and one for each slot to receive."""
+
+    def __init__(self, stack: ExitStack, family: int, host: str) -> None:
+        def bound() -> socket.socket:
+            udp_socket = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+            udp_socket.bind((host, 0))
+            udp_socket.settimeout(5)
+            return udp_socket
+
+        self.memory = PacketMemory(slots=3)
+        self.receivers = [bound() for _ in range(3)]
+        self.sender = bound()
+        self.sender.setblocking(False)
+        table = message_table(self.sender, self.memory)
+        assert table is not None
+        self.table = table
+        self.names = table.names([each.getsockname() for each in self.receivers])
+
+    def load(self, *sizes: int) -> Image:
+        """Puts packets into all slots that differ from slot to slot."""
+        packets = Packets([bytes([index + 1]) * size for index, size in enumerate(sizes)])
+        (image,) = self.memory.prepare(packets, TAG_BYTES).images
+        self.memory.load(image, 3)
+        for slot in range(3):
+            for datagram in image.datagrams(slot):
+                datagram[-TAG_BYTES:] = bytes([slot]) * TAG_BYTES  # as if protected
+        return image
+
+    def send(self, image: Image, copies: int = 3) -> list[int]:
+        name_bytes = len(self.names) // 3
+        names = self.names[: copies * name_bytes]
+        return [self.table.send(run, names, copies) for run in image.runs]
+
+
+@pytest.fixture(params=FAMILIES)
+def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    with ExitStack() as stack:
+        try:
+            yield Scene(stack, *FAMILIES[request.param])
+        except OSError:
+            pytest.skip("this machine has no such addresses")
+
+
+def received(udp_socket: socket.socket, count: int) -> list[bytes]:
+    return [udp_socket.recv(2048) for _ in range(count)]
+
+
+def test_each_slot_goes_to_its_own_address(scene: Scene) -> None:
+    image = scene.load(1000, 1000, 300)
+    assert scene.send(image) == [3]
+    for slot, receiver in enumerate(scene.receivers):
+        assert received(receiver, 3) == [bytes(each) for each in image.datagrams(slot)]
+
+
+def test_runs_differ_from_call_to_call(scene: Scene) -> None:
+    for sizes in ((200,), (100, 100, 40, 500, 500), (60,) * 64, (1, 2), (200, 200)):
+        image = scene.load(*sizes)
+        assert set(scene.send(image)) == {3}
+        for slot, receiver in enumerate(scene.receivers):
+            assert received(receiver, len(sizes)) == [bytes(each) for each in image.datagrams(slot)]
+
+
+def test_only_the_first_slots_are_sent(scene: Scene) -> None:
+    image = scene.load(100)
+    assert scene.send(image, 2) == [2]
+    assert scene.send(image, 3) == [3]
+    assert len(received(scene.receivers[0], 2)) == 2
+    scene.receivers[2].recv(2048)
+    scene.receivers[2].setblocking(False)
+    with pytest.raises(BlockingIOError):
+        scene.receivers[2].recv(2048)
+
+
+def test_it_says_how_far_it_came_when_the_kernel_refuses(scene: Scene) -> None:
+    image = scene.load(100, 100)
+    nowhere = bytes(len(scene.names) // 3)  # of no family
+    third = scene.names[2 * len(nowhere) :]
+    first = scene.names[: len(nowhere)]
+    (run,) = image.runs
+    assert scene.table.send(run, first + nowhere + third, 3) == 1
+    assert scene.table.send(run, nowhere + first + third, 3) == 0
+    assert received(scene.receivers[0], 2) == [bytes(each) for each in image.datagrams(0)]
+
+
+def test_other_systems_have_nothing_of_the_kind(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "IS_LINUX", False)
+    assert message_table(scene.sender, scene.memory) is None
+
+
+def test_nor_has_a_c_library_without_the_call(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.net.linux.ctypes.PyDLL", lambda _name: object())
+    assert message_table(scene.sender, scene.memory) is None
