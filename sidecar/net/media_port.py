@@ -94,6 +94,7 @@ class MediaPort:
         self._link_by_username: dict[str, MediaLink] = {}
         self._wake_up: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_ns = _FAR_FUTURE_NS
         self._consent_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -281,6 +282,7 @@ class MediaPort:
 
     def _on_timer(self) -> None:
         self._timer = None
+        self._timer_ns = _FAR_FUTURE_NS
         self._process(self._clock())
 
     def _process(self, now_ns: int) -> None:
@@ -292,13 +294,12 @@ class MediaPort:
 
     def _arm(self, timeout_ns: int, now_ns: int) -> None:
         """Sets the timer, unless one that is early enough is set. Too early does no harm."""
-        if timeout_ns >= _FAR_FUTURE_NS:
+        if timeout_ns >= self._timer_ns:
             return
-        when_s = self._loop.time() + max(timeout_ns - now_ns, MIN_TIMER_NS) / 1e9
         if self._timer is not None:
-            if self._timer.when() <= when_s:
-                return
             self._timer.cancel()
+        self._timer_ns = max(timeout_ns, now_ns + MIN_TIMER_NS)
+        when_s = self._loop.time() + (self._timer_ns - now_ns) / 1e9
         self._timer = self._loop.call_at(when_s, self._on_timer)
 
     def _schedule_consent_check(self) -> None:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MAX_REPORT_BLOCKS: Final = 31
 """The count field has five bits (RFC 3550 section 6.4)."""
 
+MAX_STREAMS_REPORTED: Final = 4
+"""In one compound on what we send: with the longest of names it is not yet too long."""
+
 MAX_REMB_SSRCS: Final = 255
 """Its count has eight (draft-alvestrand-rmcat-remb-03 section 2.2)."""
 
@@ -50,7 +53,7 @@ def periodic_reports(transport: WebRtcTransport, now_ns: int) -> list[list[RtcpP
     """Makes the compound packets that are sent once a second, and samples what is counted.
 
     Returns:
-        One compound on all that the peer sends us, one on each stream that we send to it.
+        One compound on all that the peer sends us, and one on every few streams that we send to it.
     """
     for producer in transport.producers.values():
         producer.stream.sample_rate(now_ns)
@@ -58,11 +61,17 @@ def periodic_reports(transport: WebRtcTransport, now_ns: int) -> list[list[RtcpP
     receiver_reports = _receiver_reports(transport, now_ns)
     if receiver_reports:
         compounds.append([*receiver_reports, *_bitrate_limit(transport)])
+    reports: list[RtcpPacket] = []
+    chunks: list[SdesChunk] = []
     for consumer in transport.consumers.values():
         consumer.stream.sample_rate(now_ns)
         report = _sender_report(consumer, now_ns)
         if report is not None:
-            compounds.append([report, _description(consumer)])
+            reports.append(report)
+            chunks.append(_description(consumer))
+    for start in range(0, len(reports), MAX_STREAMS_REPORTED):
+        some = slice(start, start + MAX_STREAMS_REPORTED)
+        compounds.append([*reports[some], SourceDescription(tuple(chunks[some]))])
     return compounds
 
 
@@ -98,10 +107,9 @@ def _sender_report(consumer: Consumer, now_ns: int) -> SenderReport | None:
     return consumer.stream.sender_report(source.transport.clock, source.stream.ssrc, now_ns)
 
 
-def _description(consumer: Consumer) -> SourceDescription:
-    """SDES with the sender's CNAME, the same for its audio and video (RFC 3550 section 6.5.1)."""
-    cname = consumer.rtp_parameters.rtcp.cname or ""
-    return SourceDescription((SdesChunk(consumer.stream.ssrc, cname),))
+def _description(consumer: Consumer) -> SdesChunk:
+    """The sender's CNAME, the same for its audio and video (RFC 3550 section 6.5.1)."""
+    return SdesChunk(consumer.stream.ssrc, consumer.rtp_parameters.rtcp.cname or "")
 
 
 def _on_sender_report(transport: WebRtcTransport, packet: SenderReport, now_ns: int) -> None:

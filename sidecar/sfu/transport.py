@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 REPORT_INTERVAL_NS: Final = 1_000_000_000
 """Between two rounds of Sender and Receiver Reports (RFC 3550 section 6.2, scaled down)."""
 
+REPORT_GRID_NS: Final = REPORT_INTERVAL_NS // 8
+"""Reports go out at multiples of this: to wake up for each transport alone would cost more."""
+
 MAX_RTP_BYTES: Final = 1344
 """With the 10 bytes that forwarding may add (abs-send-time, RTX) and SRTP's, it fits 1500."""
 
@@ -285,7 +288,8 @@ class WebRtcTransport:
         if feedback:
             self.send_rtcp(feedback)
         if now_ns >= self._next_report_ns:
-            self._next_report_ns = now_ns + REPORT_INTERVAL_NS
+            next_ns = now_ns + REPORT_INTERVAL_NS
+            self._next_report_ns = next_ns - next_ns % REPORT_GRID_NS
             for compound in periodic_reports(self, now_ns):
                 self.send_rtcp(compound)
         timeouts_ns.append(self._next_report_ns)

@@ -68,6 +68,7 @@ class Lesson:
 
     def __init__(self, seed: int, faults: Faults | None = None, first_sequence: int = 1000) -> None:
         self.now_ns = 0
+        self._wake_ns: int | None = None
         self.students: list[Student] = []
         self._seed = seed
         self._faults = faults or Faults()
@@ -96,7 +97,7 @@ class Lesson:
         raise error
 
     def wake(self) -> None:
-        """Not needed: the worker is called at every step."""
+        self._wake_ns = self.now_ns
 
     # The lesson.
 
@@ -142,6 +143,7 @@ class Lesson:
         timeout_ns = earliest(
             (
                 self.worker.next_timeout_ns,
+                self._wake_ns,
                 self.teacher.next_timeout_ns,
                 *(student.next_timeout_ns for student in self.students),
                 *(link.next_timeout_ns for link in links),
@@ -159,6 +161,7 @@ class Lesson:
             for data in link.up.receive(now_ns):
                 if transport_id in transports:
                     _hand_in(transports[transport_id], data, now_ns)
+        self._wake_ns = None
         self.worker.process(now_ns)
         listeners = {student.transport.id: student for student in self.students}
         for transport_id, link in self._links.items():

@@ -20,6 +20,7 @@ from sidecar.rtp.rtcp import (
     SourceDescription,
     TransportCcFeedback,
 )
+from sidecar.sfu.transport import REPORT_GRID_NS
 from tests.unit.sfu import media
 from tests.unit.sfu.support import MAX_BITRATE_BPS, MS, Lesson, Peer, S, Stage
 
@@ -142,14 +143,14 @@ class TestTowardsSenders:
 
 
 class TestTowardsReceivers:
-    def sync(self, peer: Peer) -> dict[int, tuple[SenderReport, SourceDescription]]:
+    def sync(self, peer: Peer) -> dict[int, tuple[SenderReport, SdesChunk]]:
         """The newest report and description of each stream, which come in one compound."""
-        heard = {}
-        for report, *rest in peer.hears_compounds():
-            if isinstance(report, SenderReport):
-                (description,) = rest
-                assert isinstance(description, SourceDescription)
-                heard[report.ssrc] = (report, description)
+        heard: dict[int, tuple[SenderReport, SdesChunk]] = {}
+        for *reports, description in peer.hears_compounds():
+            if isinstance(description, SourceDescription):
+                for report, chunk in zip(reports, description.chunks, strict=True):
+                    assert isinstance(report, SenderReport)
+                    heard[report.ssrc] = (report, chunk)
         return heard
 
     def test_audio_and_video_of_one_sender_share_ntp_time_and_cname(self) -> None:
@@ -171,7 +172,7 @@ class TestTowardsReceivers:
         captured = {}
         for ssrc, clock_rate in ((video.ssrc, 90_000), (audio.ssrc, 48_000)):
             report, description = heard[ssrc]
-            assert description == SourceDescription((SdesChunk(ssrc, "teacher"),))
+            assert description == SdesChunk(ssrc, "teacher")
             assert (report.packet_count, report.octet_count) == (1, len(sent[ssrc].payload))
             ticks = (report.rtp_timestamp - sent[ssrc].timestamp) & 0xFFFFFFFF
             captured[ssrc] = report.ntp_timestamp - (ticks << 32) // clock_rate
@@ -302,6 +303,39 @@ class TestFromReceivers:
         )
         assert lesson.teacher.hears() == []
         assert lesson.student.gets() == []
+
+    def test_reports_of_many_streams_come_in_few_compounds(self) -> None:
+        stage = Stage()
+        teacher = stage.peer()
+        students = [stage.peer() for _ in range(6)]
+        heard = []
+        for number, student in enumerate(students):
+            ssrc = 100 + number
+            parameters = media.audio(ssrc=ssrc)
+            heard.append(teacher.consumes(student.produces_audio(parameters)).stream.ssrc)
+            student.sends(media.rtp(1, ssrc=ssrc, payload_type=media.OPUS))
+            student.reports(SenderReport(ssrc, NTP, 0, 1, 1))
+        teacher.hears()
+        stage.advance(S)
+        compounds = [each for each in teacher.hears_compounds() if type(each[0]) is SenderReport]
+        assert [len(each) for each in compounds] == [5, 3]
+        reports = [packet for each in compounds for packet in each]
+        assert [each.ssrc for each in reports if isinstance(each, SenderReport)] == heard
+
+    def test_reports_of_a_whole_class_go_out_together(self) -> None:
+        stage = Stage()
+        teacher = stage.peer()
+        producer = teacher.produces_audio()
+        for _ in range(49):
+            student = stage.peer()
+            student.consumes(producer)
+            stage.advance(20 * MS)
+        stage.advance(2 * S)
+        times = set()
+        for _ in range(1000):
+            stage.advance(1 * MS)
+            times.add(stage.worker.next_timeout_ns)
+        assert len(times) <= 1 + S // REPORT_GRID_NS
 
     def test_bitrate_estimate_is_kept(self) -> None:
         lesson = Lesson()
