@@ -129,7 +129,9 @@ class PacketMemory:
 
     __slots__ = (
         "_length_pointers",
+        "_lengths",
         "_memory",
+        "_packets",
         "_pages",
         "_pointers",
         "_prepared",
@@ -145,6 +147,15 @@ class PacketMemory:
         self.view = memoryview(self._pages)
         self._memory = ffi.from_buffer("char[]", self._pages, require_writable=True)
         self._slots = [self.view[slot * _SLOT_BYTES :] for slot in range(slots)]
+        starts = [self._memory + slot * _SLOT_BYTES for slot in range(slots)]
+        numbers = range(MAX_PACKETS)
+        self._packets = [
+            [start + (_PACKETS_START + number * _STRIDE_BYTES) for number in numbers]
+            for start in starts
+        ]
+        self._lengths = [
+            [ffi.cast("int *", start) + number for number in numbers] for start in starts
+        ]
         self._pointers: dict[int, list[Any]] = {}
         self._length_pointers: dict[int, list[Any]] = {}
         self._prepared: dict[tuple[int, int], tuple[Packets, Prepared]] = {}
@@ -158,8 +169,7 @@ class PacketMemory:
 
     def address(self, slot: int, number: int) -> int:
         """Where a packet starts, as a C pointer's number."""
-        start = slot * _SLOT_BYTES + _PACKETS_START + number * _STRIDE_BYTES
-        return int(ffi.cast("uintptr_t", self._memory)) + start
+        return int(ffi.cast("uintptr_t", self._packets[slot][number]))
 
     def pointers(self, count: int) -> Sequence[Any]:
         """For libsrtp: the packets of the first slot, of the second one and so on.
@@ -169,23 +179,19 @@ class PacketMemory:
         """
         pointers = self._pointers.get(count)
         if pointers is None:
-            pointers = self._pointers[count] = self._all(count, _PACKETS_START, _STRIDE_BYTES)
+            pointers = self._pointers[count] = [
+                pointer for slot in self._packets for pointer in slot[:count]
+            ]
         return pointers
 
     def length_pointers(self, count: int) -> Sequence[Any]:
         """The same for the lengths of the packets."""
         pointers = self._length_pointers.get(count)
         if pointers is None:
-            starts = self._all(count, 0, _LENGTH_BYTES)
-            pointers = self._length_pointers[count] = [ffi.cast("int *", each) for each in starts]
+            pointers = self._length_pointers[count] = [
+                pointer for slot in self._lengths for pointer in slot[:count]
+            ]
         return pointers
-
-    def _all(self, count: int, start: int, stride: int) -> list[Any]:
-        return [
-            self._memory + (slot * _SLOT_BYTES + start + number * stride)
-            for slot in range(self.slots)
-            for number in range(count)
-        ]
 
     def prepare(self, packets: Packets, tag_bytes: int) -> Prepared:
         """Lays packets out, unless that has just been done for other receivers.
