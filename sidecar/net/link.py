@@ -160,7 +160,7 @@ class MediaLink:
 
     def receive(self, datagram: bytes, now_ns: int) -> None:
         """Takes a datagram other than STUN from one of the peer's addresses (RFC 7983)."""
-        if is_rtp_or_rtcp(datagram):
+        if _FIRST_RTP_BYTE <= datagram[0] <= _LAST_RTP_BYTE:
             srtp = self._srtp
             if srtp is None:
                 return
@@ -234,8 +234,3 @@ class MediaLink:
         if address is not None:
             for datagram in datagrams:
                 self._port.send(datagram, address)
-
-
-def is_rtp_or_rtcp(datagram: bytes) -> bool:
-    """Tells them from the other protocols on the port (RFC 7983)."""
-    return _FIRST_RTP_BYTE <= datagram[0] <= _LAST_RTP_BYTE

@@ -10,17 +10,16 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from sidecar.net.addresses import AddressBook
 from sidecar.net.datagrams import DatagramSender
 from sidecar.net.fan import Fan
 from sidecar.net.ice import Address, generate_ice_parameters
-from sidecar.net.link import MediaLink, is_rtp_or_rtcp
+from sidecar.net.link import MediaLink
 from sidecar.net.platform import message_table
 from sidecar.net.stun import is_stun, parse_binding_request
 from sidecar.ortc.parameters import IceParameters
-from sidecar.rtp.packet import is_rtcp
 
 if TYPE_CHECKING:
     from sidecar.net.dtls import Certificate
@@ -46,18 +45,6 @@ MIN_TIMER_NS: Final = 1_000_000
 
 _FAR_FUTURE_NS: Final = 1 << 61
 """The worker's "never" lies beyond."""
-
-
-class Arrivals(NamedTuple):
-    """What was drained at once.
-
-    Attributes:
-        now_ns: When.
-        datagrams: With where they came from; none is empty.
-    """
-
-    now_ns: int
-    datagrams: Sequence[tuple[bytes, Address]]
 
 
 class MediaPort:
@@ -226,51 +213,40 @@ class MediaPort:
         """Drains the socket, then has everything sent on at once.
 
         A sender's pacer lets several packets go at a time, of which the first wakes us up. The
-        others are waited for, for a moment: a batch costs little more than a packet. Nothing is
-        looked at before all are there: after each sleep the processor has to find its way anew.
+        others are waited for, for a moment: a batch costs little more than a packet.
         """
-        arrivals = [self._drain()]
-        if self._brings_media(arrivals[0]):
-            for _ in range(MAX_NAPS):
-                self._nap(NAP_S)
-                arrivals.append(self._drain())
-                if not arrivals[-1].datagrams:
-                    break
-        links = self._link_by_address
-        for now_ns, datagrams in arrivals:
-            for datagram, address in datagrams:
-                if is_stun(datagram):
-                    self._on_stun(datagram, address, now_ns)
-                    continue
-                link = links.get(address)
-                if link is None:
-                    self.unknown_datagrams += 1
-                else:
-                    link.receive(datagram, now_ns)
+        self._drain()
+        worker = self._worker
+        for _ in range(MAX_NAPS):
+            if worker is None or not worker.has_media:
+                break
+            self._nap(NAP_S)
+            if not self._drain():
+                break
         self._process(self._clock())
 
-    def _drain(self) -> Arrivals:
-        """Takes what has arrived."""
-        receive = self._socket.recvfrom
-        datagrams: list[tuple[bytes, Address]] = []
-        while len(datagrams) < MAX_DATAGRAMS_PER_WAKE_UP:
+    def _drain(self) -> bool:
+        """Takes what has arrived; False if that is nothing."""
+        now_ns = self._clock()
+        receive, links = self._socket.recvfrom, self._link_by_address
+        for number in range(MAX_DATAGRAMS_PER_WAKE_UP):
             try:
-                received = receive(MAX_DATAGRAM_BYTES)
+                datagram, address = receive(MAX_DATAGRAM_BYTES)
             except BlockingIOError:
-                break
+                return number > 0
             except OSError:
                 continue  # Windows reports an earlier datagram's ICMP error here
-            if received[0]:
-                datagrams.append(received)
-        return Arrivals(self._clock(), datagrams)
-
-    def _brings_media(self, arrivals: Arrivals) -> bool:
-        """Whether there is RTP from somebody we know."""
-        links = self._link_by_address
-        return any(
-            is_rtp_or_rtcp(datagram) and not is_rtcp(datagram) and address in links
-            for datagram, address in arrivals.datagrams
-        )
+            if not datagram:
+                continue
+            if is_stun(datagram):
+                self._on_stun(datagram, address, now_ns)
+                continue
+            link = links.get(address)
+            if link is None:
+                self.unknown_datagrams += 1
+            else:
+                link.receive(datagram, now_ns)
+        return False  # what is left has to wait until this is sent on
 
     def _on_stun(self, datagram: bytes, address: Address, now_ns: int) -> None:
         request = parse_binding_request(datagram)

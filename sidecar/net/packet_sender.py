@@ -139,7 +139,8 @@ class PacketSender:
     def _send_all(self, image: Image, group: Group) -> None:
         addresses, names = group.addresses, group.names
         count = len(addresses)
-        table = self._table if self._datagrams.max_segments > 1 else None
+        # For one alone there is nothing to gain.
+        table = self._table if count > 1 and self._datagrams.max_segments > 1 else None
         for run in image.runs:
             done = table.send(run, names, count) if table is not None else 0
             for slot in range(done, count):

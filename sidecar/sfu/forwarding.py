@@ -46,6 +46,8 @@ class ForwardedPacket:
     """
 
     __slots__ = (
+        "_sent_again_ns",
+        "_tail_sent_again",
         "ext_seq",
         "first_word",
         "is_key_frame",
@@ -71,6 +73,8 @@ class ForwardedPacket:
         self.payload_offset = payload_offset
         self.padding_bytes = 0
         self.is_key_frame = is_key_frame
+        self._sent_again_ns = -1
+        self._tail_sent_again = b""
 
     def pad(self, count: int) -> None:
         """Appends padding (RFC 3550 section 5.1) to a packet that nobody has got yet.
@@ -84,12 +88,15 @@ class ForwardedPacket:
             self.tail += bytes(count - 1) + bytes((count,))
 
     def tail_sent_at(self, now_ns: int) -> bytes:
-        """The tail with abs-send-time for sending again."""
-        tail = self.tail
-        one_byte = tail[:2] == _ONE_BYTE_PREFIX
-        start = _ONE_BYTE_VALUE_OFFSET if one_byte else _TWO_BYTE_VALUE_OFFSET
-        end = start + _ABS_SEND_TIME_BYTES
-        return tail[:start] + encode_abs_send_time(now_ns) + tail[end:]
+        """The tail with abs-send-time for sending again; made once for all who get it now."""
+        if now_ns != self._sent_again_ns:
+            tail = self.tail
+            one_byte = tail[:2] == _ONE_BYTE_PREFIX
+            start = _ONE_BYTE_VALUE_OFFSET if one_byte else _TWO_BYTE_VALUE_OFFSET
+            end = start + _ABS_SEND_TIME_BYTES
+            self._tail_sent_again = tail[:start] + encode_abs_send_time(now_ns) + tail[end:]
+            self._sent_again_ns = now_ns
+        return self._tail_sent_again
 
 
 class PacketTranslator:

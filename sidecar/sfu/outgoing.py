@@ -357,14 +357,20 @@ class OutgoingStream:
         self, packets: Sequence[ForwardedPacket], now_ns: int, out: list[Packets]
     ) -> None:
         rewriter = self._rewriter
+        sync_seq, numbers = rewriter.sync_seq, self._numbers
+        newest, newest_timestamp = packets[0], 0
         sent: list[bytes] = []
         for packet in packets:
-            timestamp = rewriter.squeezed(packet.ext_seq, packet.timestamp)
-            rewriter.note_sent(packet.ext_seq, timestamp, now_ns)
+            ext_seq, timestamp = packet.ext_seq, packet.timestamp
+            if ext_seq < sync_seq:
+                timestamp = rewriter.squeezed(ext_seq, timestamp)
+            if ext_seq >= newest.ext_seq:
+                newest, newest_timestamp = packet, timestamp
             # Without RTX a NACK is answered with the bytes in the buffer, see `_again`.
             is_plain = self._rtx_payload_type(packet) is None
             tail = packet.tail if is_plain else packet.tail_sent_at(now_ns)
-            sent.append(self._numbers.header(packet, timestamp) + tail)
+            sent.append(numbers.header(packet, timestamp) + tail)
+        rewriter.note_sent(newest.ext_seq, newest_timestamp, now_ns)
         out.append(Packets(sent))
         self._sent = self._sent.plus(count(packets))
 

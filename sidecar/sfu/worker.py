@@ -56,6 +56,11 @@ class Worker:
         """All open transports."""
         return tuple(self._transports.values())
 
+    @property
+    def has_media(self) -> bool:
+        """Whether `process` has packets to send on."""
+        return bool(self._fed)
+
     def create_router(self) -> Router:
         """Opens a room's media."""
         self.network.prepare()
