@@ -60,7 +60,14 @@ class Group:
         names: The same as the operating system takes it, empty where it takes one at a time.
     """
 
-    __slots__ = ("_contexts", "_contexts_by_count", "addresses", "names", "receivers", "tag_bytes")
+    __slots__ = (
+        "_contexts_by_count",
+        "_sessions",
+        "addresses",
+        "names",
+        "receivers",
+        "tag_bytes",
+    )
 
     def __init__(
         self,
@@ -72,7 +79,8 @@ class Group:
         self.receivers = [receiver for receiver, _session, _address in members]
         self.addresses = [address for _receiver, _session, address in members]
         self.names = names
-        self._contexts = [session.outbound_context for _receiver, session, _address in members]
+        # They own the contexts, also of a receiver that is lost while others are still served.
+        self._sessions = [session for _receiver, session, _address in members]
         self._contexts_by_count: dict[int, list[Any]] = {}
 
     def contexts(self, count: int) -> Sequence[Any]:
@@ -80,7 +88,7 @@ class Group:
         contexts = self._contexts_by_count.get(count)
         if contexts is None:
             contexts = self._contexts_by_count[count] = [
-                context for context in self._contexts for _ in range(count)
+                session.outbound_context for session in self._sessions for _ in range(count)
             ]
         return contexts
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -139,6 +141,22 @@ def test_what_libsrtp_does_not_take_is_left_out_and_counted() -> None:
     for student in scene.students:
         assert scene.received(student) == [rtp_packet(1), rtp_packet(3)]
         assert student.unsendable == 1
+
+
+def test_keys_live_as_long_as_the_group_that_uses_them() -> None:
+    """A link forgets its own when it closes, which may be in the middle of a class."""
+    student = Student(1)
+    scene = Scene([student])
+    scene.send(rtp_packet(1))
+    libsrtps = weakref.ref(student.session._outbound)
+    del student.session
+    gc.collect()
+    assert libsrtps() is not None
+    scene.send(rtp_packet(2))
+    assert scene.received(student) == [rtp_packet(1), rtp_packet(2)]
+    del scene.group
+    gc.collect()
+    assert libsrtps() is None
 
 
 def test_who_has_used_up_his_key_gets_nothing_and_the_others_all(
