@@ -8,7 +8,7 @@ from typing import Final
 THRESHOLDS: Final = (5_000, 20, 100)
 """Young objects are looked over 50 times less often than by default at a full class, everything
 there is practically never: that holds all media up for some 20 ms. What a class leaves behind in
-circles is found all the same, a little later."""
+circles is collected when nobody is there any more, see `MediaPort.retire`."""
 
 
 def settle() -> None:

@@ -214,6 +214,7 @@ class MediaLink:
         self._closed = True
         self._handshake.close()
         self._forget_keys()
+        self._fan = Fan(self._port, ())
         self._port.retire(self)
 
     def _start(self, role: DtlsRole, dtls_parameters: DtlsParameters) -> None:

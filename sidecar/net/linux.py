@@ -27,6 +27,10 @@ _SEGMENT_SIZE: Final = struct.Struct("=H")
 
 _WORD_BYTES: Final = ctypes.sizeof(ctypes.c_size_t)
 
+_c_library = ctypes.PyDLL(None)
+"""Its calls keep the interpreter to themselves: ours does not wait, and to give it away and get it
+back each time would let every thread in between."""
+
 
 class _IoVec(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
@@ -97,9 +101,7 @@ class MessageTable:
         Raises:
             AttributeError: The C library has no ``sendmmsg``.
         """
-        # It does not wait, so it may keep the interpreter to itself: to give that away and to get
-        # it back for each call would let every thread in between.
-        self._send = ctypes.PyDLL(None).sendmmsg
+        self._send = _c_library.sendmmsg
         self._descriptor = udp_socket.fileno()
         self._family = udp_socket.family
         slots, packets = memory.slots, MAX_PACKETS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import secrets
 import socket
@@ -200,8 +201,9 @@ class MediaPort:
         for address in link.ice.valid_addresses:
             self._forget_address(address, link)
         if not self._links:
-            # Nobody is there: it is made anew for the next class.
+            # Nobody is there: it is made anew for the next class, and there is time to clean up.
             self.__dict__.pop("packet_sender", None)
+            self._loop.call_soon(gc.collect)
 
     def now_ns(self) -> int:
         """The time (monotonic)."""

@@ -71,15 +71,15 @@ class Image:
         data: From the start of the slot on.
         count: How many packets that is.
         runs: What becomes of them, in their order.
+        datagrams: The packets after protection, by slot; see `PacketMemory.datagrams`.
     """
 
-    __slots__ = ("_datagrams", "_memory", "count", "data", "runs")
+    __slots__ = ("count", "data", "datagrams", "runs")
 
-    def __init__(self, memory: PacketMemory, packets: Sequence[bytes], tag_bytes: int) -> None:
+    def __init__(self, packets: Sequence[bytes], tag_bytes: int) -> None:
         """Lays packets out.
 
         Args:
-            memory: Where copies of it will be.
             packets: At most `MAX_PACKETS`, none longer than `MAX_RTP_BYTES`.
             tag_bytes: What protection adds to each.
         """
@@ -90,21 +90,7 @@ class Image:
         self.count = len(sizes)
         protected = tuple(size_bytes + tag_bytes for size_bytes in sizes)
         self.runs = [Run(first, protected[first:last]) for first, last in equal_runs(protected)]
-        self._memory = memory
-        self._datagrams: dict[int, list[memoryview]] = {}
-
-    def datagrams(self, slot: int) -> Sequence[memoryview]:
-        """The packets in a slot after protection, which are valid until it is used again."""
-        datagrams = self._datagrams.get(slot)
-        if datagrams is None:
-            sizes = [size_bytes for run in self.runs for size_bytes in run.sizes]
-            start = slot * _SLOT_BYTES + _PACKETS_START
-            slot_view = self._memory.view[start : start + self.count * _STRIDE_BYTES]
-            datagrams = self._datagrams[slot] = [
-                slot_view[number * _STRIDE_BYTES :][:size_bytes]
-                for number, size_bytes in enumerate(sizes)
-            ]
-        return datagrams
+        self.datagrams: dict[int, Sequence[memoryview]] = {}
 
 
 class Prepared(NamedTuple):
@@ -167,6 +153,18 @@ class PacketMemory:
         for slot in self._slots[:copies]:
             slot[:size_bytes] = data
 
+    def datagrams(self, image: Image, slot: int) -> Sequence[memoryview]:
+        """The packets of an image in a slot after protection, valid until it is used again."""
+        datagrams = image.datagrams.get(slot)
+        if datagrams is None:
+            sizes = [size_bytes for run in image.runs for size_bytes in run.sizes]
+            packets = self._slots[slot][_PACKETS_START:]
+            datagrams = image.datagrams[slot] = [
+                packets[number * _STRIDE_BYTES :][:size_bytes]
+                for number, size_bytes in enumerate(sizes)
+            ]
+        return datagrams
+
     def address(self, slot: int, number: int) -> int:
         """Where a packet starts, as a C pointer's number."""
         return int(ffi.cast("uintptr_t", self._packets[slot][number]))
@@ -214,7 +212,7 @@ class PacketMemory:
     def _prepare(self, packets: Sequence[bytes], tag_bytes: int) -> Prepared:
         short = [packet for packet in packets if len(packet) <= MAX_RTP_BYTES]
         images = [
-            Image(self, short[start : start + MAX_PACKETS], tag_bytes)
+            Image(short[start : start + MAX_PACKETS], tag_bytes)
             for start in range(0, len(short), MAX_PACKETS)
         ]
         return Prepared(images, len(packets) - len(short))

@@ -152,7 +152,9 @@ class PacketSender:
         for run in image.runs:
             done = table.send(run, names, count) if table is not None else 0
             for slot in range(done, count):
-                datagrams = image.datagrams(slot)[run.first : run.first + len(run.sizes)]
+                datagrams = self._memory.datagrams(image, slot)[
+                    run.first : run.first + len(run.sizes)
+                ]
                 self._datagrams.send_run(datagrams, addresses[slot])
 
     def _send_what_was_taken(self, image: Image, group: Group, statuses: Sequence[int]) -> None:
@@ -163,7 +165,8 @@ class PacketSender:
             if KEY_EXPIRED in own:
                 receiver.key_used_up()
                 continue
-            for datagram, status in zip(image.datagrams(slot), own, strict=True):
+            datagrams = self._memory.datagrams(image, slot)
+            for datagram, status in zip(datagrams, own, strict=True):
                 if status == OK:
                     self._datagrams.send(datagram, address)
                 else:

@@ -66,6 +66,8 @@ class FanOut:
 
     def set_consumers(self, consumers: Sequence[Consumer]) -> None:
         """Says who gets batches from now on."""
+        for gone in set(self._consumers).difference(consumers):
+            gone.stream.leave()
         self._consumers = consumers
         self._arrange()
 

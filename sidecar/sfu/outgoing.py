@@ -105,8 +105,7 @@ class OutgoingStream:
 
     def restart(self) -> None:
         """Waits for the next packet that a decoder can start with."""
-        self._settle()
-        self._flow = None
+        self.leave()
         self._synchronised = self._flowing = False
         self._replay = None
 
@@ -163,6 +162,11 @@ class OutgoingStream:
         """Becomes part of a flow, and leaves the one that it was part of."""
         self._settle()
         self._flow = flow
+
+    def leave(self) -> None:
+        """Is part of no flow any more."""
+        self._settle()
+        self._flow = None
 
     def forward(self, batch: Batch, out: list[Packets]) -> bool:
         """Appends the packets of a batch to `out`, as far as the receiver can use them.

@@ -45,9 +45,13 @@ class Scene:
         (image,) = self.memory.prepare(packets, TAG_BYTES).images
         self.memory.load(image, 3)
         for slot in range(3):
-            for datagram in image.datagrams(slot):
+            for datagram in self.memory.datagrams(image, slot):
                 datagram[-TAG_BYTES:] = bytes([slot]) * TAG_BYTES  # as if protected
         return image
+
+    def datagrams(self, image: Image, slot: int) -> list[bytes]:
+        """What is to be received of a slot."""
+        return [bytes(datagram) for datagram in self.memory.datagrams(image, slot)]
 
     def send(self, image: Image, copies: int = 3) -> list[int]:
         name_bytes = len(self.names) // 3
@@ -72,7 +76,7 @@ def test_each_slot_goes_to_its_own_address(scene: Scene) -> None:
     image = scene.load(1000, 1000, 300)
     assert scene.send(image) == [3]
     for slot, receiver in enumerate(scene.receivers):
-        assert received(receiver, 3) == [bytes(each) for each in image.datagrams(slot)]
+        assert received(receiver, 3) == scene.datagrams(image, slot)
 
 
 def test_runs_differ_from_call_to_call(scene: Scene) -> None:
@@ -80,7 +84,7 @@ def test_runs_differ_from_call_to_call(scene: Scene) -> None:
         image = scene.load(*sizes)
         assert set(scene.send(image)) == {3}
         for slot, receiver in enumerate(scene.receivers):
-            assert received(receiver, len(sizes)) == [bytes(each) for each in image.datagrams(slot)]
+            assert received(receiver, len(sizes)) == scene.datagrams(image, slot)
 
 
 def test_only_the_first_slots_are_sent(scene: Scene) -> None:
@@ -102,7 +106,7 @@ def test_it_says_how_far_it_came_when_the_kernel_refuses(scene: Scene) -> None:
     (run,) = image.runs
     assert scene.table.send(run, first + nowhere + third, 3) == 1
     assert scene.table.send(run, nowhere + first + third, 3) == 0
-    assert received(scene.receivers[0], 2) == [bytes(each) for each in image.datagrams(0)]
+    assert received(scene.receivers[0], 2) == scene.datagrams(image, 0)
 
 
 def test_other_systems_have_nothing_of_the_kind(
@@ -115,5 +119,5 @@ def test_other_systems_have_nothing_of_the_kind(
 def test_nor_has_a_c_library_without_the_call(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sidecar.net.linux.ctypes.PyDLL", lambda _name: object())
+    monkeypatch.setattr("sidecar.net.linux._c_library", object())
     assert message_table(scene.sender, scene.memory) is None

@@ -617,3 +617,22 @@ async def test_memory_for_packets_is_kept_while_there_are_links(server: Server) 
     assert server.port.packet_sender is memory
     second.close()
     assert server.port.packet_sender is not memory
+
+
+async def test_what_a_class_leaves_in_circles_goes_with_its_last_link(server: Server) -> None:
+    class Circle:
+        def __init__(self) -> None:
+            self.me = self
+
+    (first, _), (second, _) = server.open_link(), server.open_link()
+    left_over = weakref.ref(Circle())
+    gc.disable()
+    try:
+        first.close()
+        await asyncio.sleep(0)
+        assert left_over() is not None
+        second.close()
+        await asyncio.sleep(0)
+        assert left_over() is None
+    finally:
+        gc.enable()

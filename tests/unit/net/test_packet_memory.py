@@ -71,7 +71,7 @@ def test_what_is_sent_lies_where_libsrtp_has_protected_it(memory: PacketMemory) 
     image = prepare(memory, some)
     memory.load(image, SLOTS)
     for slot in range(SLOTS):
-        datagrams = image.datagrams(slot)
+        datagrams = memory.datagrams(image, slot)
         assert [len(each) for each in datagrams] == [116, 116, 76]
         assert [bytes(each[:-GCM_TAG]) for each in datagrams] == some
         for number in range(3):
@@ -119,7 +119,7 @@ def test_the_largest_packets_fit(memory: PacketMemory) -> None:
     image = prepare(memory, full)
     memory.load(image, SLOTS)
     assert contents(memory, MAX_PACKETS, SLOTS) == [full] * SLOTS
-    assert len(image.datagrams(SLOTS - 1)[-1]) == MAX_RTP_BYTES + GCM_TAG
+    assert len(memory.datagrams(image, SLOTS - 1)[-1]) == MAX_RTP_BYTES + GCM_TAG
 
 
 def test_what_is_too_long_is_left_out_and_what_is_too_much_is_divided(
