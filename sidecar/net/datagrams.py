@@ -1,13 +1,14 @@
-"""Sending datagrams with as few system calls as possible."""
+"""Sending and receiving datagrams with as few system calls as possible."""
 
 from __future__ import annotations
 
 import errno
 import socket
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from sidecar.net.ice import Address
+from sidecar.net.limits import MAX_RECEIVED_BYTES, RECEIVED_AT_ONCE
 from sidecar.net.platform import max_segments, send_segments
 
 _REFUSALS: Final = frozenset(
@@ -60,3 +61,34 @@ class DatagramSender:
                 return
             self.max_segments = 1
             self.send_run(datagrams, address)
+
+
+class Receiver(Protocol):
+    """Takes what arrives over one UDP socket."""
+
+    def receive(self) -> Sequence[tuple[bytes, Address]]:
+        """Takes what is there, as much as it can at once; nothing if there is nothing.
+
+        Returns:
+            Datagrams, and where each comes from.
+        """
+        ...
+
+
+class DatagramReceiver:
+    """Takes one datagram by each call: a `Receiver` for every system."""
+
+    def __init__(self, udp_socket: socket.socket) -> None:
+        self._receive = udp_socket.recvfrom
+
+    def receive(self) -> Sequence[tuple[bytes, Address]]:
+        """Takes up to `RECEIVED_AT_ONCE` datagrams."""
+        received: list[tuple[bytes, Address]] = []
+        for _ in range(RECEIVED_AT_ONCE):
+            try:
+                received.append(self._receive(MAX_RECEIVED_BYTES))
+            except BlockingIOError:
+                break
+            except OSError:
+                continue  # Windows reports an earlier datagram's ICMP error here
+        return received

@@ -42,9 +42,4 @@ class Fan:
         if not by_tag:
             return []
         sender = self._port.packet_sender
-        size = sender.max_receivers
-        return [
-            sender.group(tag_bytes, members[start : start + size])
-            for tag_bytes, members in by_tag.items()
-            for start in range(0, len(members), size)
-        ]
+        return [sender.group(tag_bytes, members) for tag_bytes, members in by_tag.items()]

@@ -8,14 +8,15 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
+from array import array
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sidecar.net.limits import MAX_PACKETS
+from sidecar.net.limits import MAX_RECEIVED_BYTES, RECEIVED_AT_ONCE
 
 if TYPE_CHECKING:
-    from sidecar.net.packet_memory import PacketMemory, Run
+    from sidecar.net.packet_memory import Image, PacketMemory, Run
 
 _NAME_BYTES: Final = 28
 """Room for an address of any family."""
@@ -49,7 +50,7 @@ class _MsgHdr(ctypes.Structure):
 
 
 class _MMsgHdr(ctypes.Structure):
-    _fields_ = (("header", _MsgHdr), ("sent", ctypes.c_uint))
+    _fields_ = (("header", _MsgHdr), ("size_bytes", ctypes.c_uint))
 
 
 class _Segmentation(ctypes.Structure):
@@ -64,24 +65,23 @@ class _Segmentation(ctypes.Structure):
 
 
 class MessageTable:
-    """Sends the same run of datagrams out of several slots of memory, each to its own address.
+    """Sends the same run of datagrams out of several copies of an image, each to its own address.
 
-    It is the argument of ``sendmmsg(2)``, made once: a message for each slot, with a vector for
-    each packet that the slot may hold. A call fills in only what differs from the last one.
+    It is the argument of ``sendmmsg(2)``, made once: a vector for each cell of the memory, and as
+    many messages as there can be copies. A call fills in only what differs from the last one.
     """
 
     __slots__ = (
         "_arguments",
         "_control_lengths",
+        "_copies",
         "_descriptor",
         "_family",
-        "_first",
         "_keep",
         "_loaded",
         "_names",
         "_segmentation",
         "_send",
-        "_slots",
         "_vector_counts",
         "_vector_lengths",
         "_vector_starts",
@@ -104,85 +104,142 @@ class MessageTable:
         self._send = _c_library.sendmmsg
         self._descriptor = udp_socket.fileno()
         self._family = udp_socket.family
-        slots, packets = memory.slots, MAX_PACKETS
-        names = ctypes.create_string_buffer(slots * _NAME_BYTES)
-        vectors = (_IoVec * (slots * packets))()
+        cells = memory.cells
+        names = ctypes.create_string_buffer(cells * _NAME_BYTES)
+        vectors = (_IoVec * cells)()
         segmentation = _Segmentation(
             _Segmentation.size_bytes.offset + _SEGMENT_SIZE.size,
             socket.IPPROTO_UDP,
             segment_option,
         )
-        messages = (_MMsgHdr * slots)()
-        for slot in range(slots):
-            for number in range(packets):
-                vectors[slot * packets + number].base = memory.address(slot, number)
-            header = messages[slot].header
-            header.name = ctypes.addressof(names) + slot * _NAME_BYTES
+        messages = (_MMsgHdr * cells)()
+        for cell in range(cells):
+            vectors[cell].base = memory.address(cell)
+            header = messages[cell].header
+            header.name = ctypes.addressof(names) + cell * _NAME_BYTES
             header.name_length = _NAME_SIZES[udp_socket.family]
             header.control = ctypes.addressof(segmentation)
         self._keep = names, vectors, segmentation, messages
         self._arguments = ctypes.c_void_p(ctypes.addressof(messages))
         self._names = memoryview(names).cast("B")
         self._segmentation = memoryview(segmentation).cast("B")[_Segmentation.size_bytes.offset :]
-        self._slots = slots
         words = memoryview(messages).cast("B").cast("L")
         stride = ctypes.sizeof(_MMsgHdr) // _WORD_BYTES
         self._vector_starts = words[_MsgHdr.vectors.offset // _WORD_BYTES :: stride]
         self._vector_counts = words[_MsgHdr.vector_count.offset // _WORD_BYTES :: stride]
         self._control_lengths = words[_MsgHdr.control_length.offset // _WORD_BYTES :: stride]
-        lengths = memoryview(vectors).cast("B").cast("L")[1::2]
-        self._vector_lengths = [lengths[number::packets] for number in range(packets)]
-        self._vectors = [
-            ctypes.addressof(vectors) + slot * packets * ctypes.sizeof(_IoVec)
-            for slot in range(slots)
-        ]
-        self._first = -1
+        self._vectors = ctypes.addressof(vectors)
+        self._vector_lengths = memoryview(vectors).cast("B").cast("L")[1::2]
         self._loaded: Run | None = None
+        self._copies = 0
 
     def names(self, addresses: Sequence[tuple[Any, ...]]) -> bytes:
-        """Addresses as the kernel takes them, slot by slot."""
+        """Addresses as the kernel takes them, one behind the other."""
         return b"".join(_socket_name(self._family, address) for address in addresses)
 
-    def send(self, run: Run, names: bytes, copies: int) -> int:
-        """Sends a run out of the first slots.
+    def send(self, image: Image, run: Run, names: bytes, copies: int) -> int:
+        """Sends a run out of the first copies of an image.
 
         Args:
-            run: Which packets of a slot, and their sizes.
+            image: What is in the memory.
+            run: Which of its packets.
             names: Where to, as `names` says it.
-            copies: Out of how many slots.
+            copies: Out of how many copies.
 
         Returns:
             Out of how many it was sent. The kernel has refused the next one.
         """
-        if run is not self._loaded:
-            self._load(run)
+        if run is not self._loaded or copies > self._copies:
+            self._load(image, run, copies)
         self._names[: len(names)] = names
         sent: int = self._send(self._descriptor, self._arguments, copies, 0)
         return max(sent, 0)
 
-    def _load(self, run: Run) -> None:
-        slots = self._slots
-        if run.first != self._first:
-            self._first = run.first
-            offset = run.first * ctypes.sizeof(_IoVec)
-            for slot, start in enumerate(self._vectors):
-                self._vector_starts[slot] = start + offset
-        for number, size_bytes in enumerate(run.sizes, run.first):
-            self._vector_lengths[number][:] = _repeated(size_bytes, slots)
-        self._vector_counts[:] = _repeated(len(run.sizes), slots)
+    def _load(self, image: Image, run: Run, copies: int) -> None:
+        count = image.count
+        self._vector_lengths[: copies * count] = _words(image.sizes * copies)
+        start = self._vectors + run.first * ctypes.sizeof(_IoVec)
+        step = count * ctypes.sizeof(_IoVec)
+        self._vector_starts[:copies] = _words(range(start, start + copies * step, step))
+        self._vector_counts[:copies] = _words((len(run.sizes),) * copies)
         if run.is_single:
             control_bytes = 0
         else:
             control_bytes = ctypes.sizeof(_Segmentation)
             _SEGMENT_SIZE.pack_into(self._segmentation, 0, run.segment_bytes)
-        self._control_lengths[:] = _repeated(control_bytes, slots)
-        self._loaded = run
+        self._control_lengths[:copies] = _words((control_bytes,) * copies)
+        self._loaded, self._copies = run, copies
 
 
-@lru_cache(maxsize=256)
-def _repeated(number: int, times: int) -> memoryview:
-    """A number several times, as words of the machine."""
-    return memoryview(struct.pack(f"{times}L", *[number] * times)).cast("L")
+class MessageReceiver:
+    """Takes what has arrived by one call, ``recvmmsg(2)``; see `sidecar.net.datagrams.Receiver`."""
+
+    __slots__ = (
+        "_arguments",
+        "_buffers",
+        "_descriptor",
+        "_family",
+        "_keep",
+        "_names",
+        "_receive",
+        "_sizes",
+    )
+
+    def __init__(self, udp_socket: socket.socket) -> None:
+        """Makes room.
+
+        Args:
+            udp_socket: To receive by; non-blocking.
+
+        Raises:
+            AttributeError: The C library has no ``recvmmsg``.
+        """
+        self._receive = _c_library.recvmmsg
+        self._descriptor = udp_socket.fileno()
+        self._family = udp_socket.family
+        name_bytes = _NAME_SIZES[udp_socket.family]
+        names = ctypes.create_string_buffer(RECEIVED_AT_ONCE * _NAME_BYTES)
+        buffers = ctypes.create_string_buffer(RECEIVED_AT_ONCE * MAX_RECEIVED_BYTES)
+        vectors = (_IoVec * RECEIVED_AT_ONCE)()
+        messages = (_MMsgHdr * RECEIVED_AT_ONCE)()
+        for number in range(RECEIVED_AT_ONCE):
+            vectors[number].base = ctypes.addressof(buffers) + number * MAX_RECEIVED_BYTES
+            vectors[number].length = MAX_RECEIVED_BYTES
+            header = messages[number].header
+            header.name = ctypes.addressof(names) + number * _NAME_BYTES
+            header.name_length = name_bytes  # what the kernel leaves there is the same
+            header.vectors = ctypes.addressof(vectors) + number * ctypes.sizeof(_IoVec)
+            header.vector_count = 1
+        self._keep = names, buffers, vectors, messages
+        self._arguments = ctypes.c_void_p(ctypes.addressof(messages))
+        view = memoryview(buffers).cast("B")
+        self._buffers = [
+            view[number * MAX_RECEIVED_BYTES :][:MAX_RECEIVED_BYTES]
+            for number in range(RECEIVED_AT_ONCE)
+        ]
+        view = memoryview(names).cast("B")
+        self._names = [
+            view[number * _NAME_BYTES :][:name_bytes] for number in range(RECEIVED_AT_ONCE)
+        ]
+        half_words = memoryview(messages).cast("B").cast("I")
+        first = _MMsgHdr.size_bytes.offset // half_words.itemsize
+        self._sizes = half_words[first :: ctypes.sizeof(_MMsgHdr) // half_words.itemsize]
+
+    def receive(self) -> Sequence[tuple[bytes, tuple[Any, ...]]]:
+        """Takes datagrams and where they come from, as ``socket.recvfrom`` says it."""
+        count: int = self._receive(self._descriptor, self._arguments, RECEIVED_AT_ONCE, 0, None)
+        if count <= 0:
+            return ()
+        family, buffers, names, sizes = self._family, self._buffers, self._names, self._sizes
+        return [
+            (bytes(buffers[number][: sizes[number]]), _address(family, bytes(names[number])))
+            for number in range(count)
+        ]
+
+
+def _words(numbers: Sequence[int]) -> memoryview:
+    """Numbers as words of the machine."""
+    return memoryview(array("L", numbers))
 
 
 def _socket_name(family: int, address: tuple[Any, ...]) -> bytes:
@@ -196,3 +253,14 @@ def _socket_name(family: int, address: tuple[Any, ...]) -> bytes:
     else:
         name += socket.inet_pton(family, host)
     return name.ljust(_NAME_BYTES, b"\0")
+
+
+@lru_cache(maxsize=1024)
+def _address(family: int, name: bytes) -> tuple[Any, ...]:
+    """The opposite of `_socket_name`."""
+    (port,) = struct.unpack_from("!H", name, 2)
+    if family == socket.AF_INET6:
+        (flow,) = struct.unpack_from("!I", name, 4)
+        (scope,) = struct.unpack_from("=I", name, 24)
+        return socket.inet_ntop(family, name[8:24]), port, flow, scope
+    return socket.inet_ntop(family, name[4:8]), port

@@ -14,11 +14,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
 
 from sidecar.net.addresses import AddressBook
-from sidecar.net.datagrams import DatagramSender
+from sidecar.net.datagrams import DatagramReceiver, DatagramSender, Receiver
 from sidecar.net.fan import Fan
 from sidecar.net.ice import Address, generate_ice_parameters
 from sidecar.net.link import MediaLink
-from sidecar.net.platform import message_table
+from sidecar.net.platform import message_receiver, message_table
 from sidecar.net.stun import is_stun, parse_binding_request
 from sidecar.ortc.parameters import IceParameters
 
@@ -29,14 +29,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_DATAGRAM_BYTES: Final = 2048
 MAX_DATAGRAMS_PER_WAKE_UP: Final = 256
 """What is drained before anything is sent on: bounds the latency of the first packet."""
 
 NAP_S: Final = 0.000_25
 MAX_NAPS: Final = 3
 """How long the rest of a burst is waited for. Shorter than the event loop's timers can be; nothing
-that it does meanwhile could not wait for so long."""
+that it does otherwise could not wait for so long."""
 
 CONSENT_CHECK_INTERVAL_S: Final = 1.0
 HANDSHAKE_THREADS: Final = 2
@@ -83,6 +82,7 @@ class MediaPort:
         self._socket = media_socket
         self.routes_version = 0
         self._datagrams = DatagramSender(media_socket)
+        self._receiver: Receiver = DatagramReceiver(media_socket)
         self._clock = clock
         self._nap = nap
         self._loop = asyncio.get_running_loop()
@@ -126,8 +126,9 @@ class MediaPort:
     # sidecar.sfu.Network
 
     def prepare(self) -> None:
-        """Begins to make in a thread what the first link needs: OpenSSL is large."""
+        """Gets ready for the first link: in a thread what needs OpenSSL, which is large."""
         if self._certificate is None:
+            self._receiver = message_receiver(self._socket) or self._receiver
             self._certificate = self._executor.submit(self._make_certificate)
 
     def open_link(self, transport: WebRtcTransport, local_address: str | None) -> MediaLink:
@@ -220,7 +221,7 @@ class MediaPort:
         self._drain()
         worker = self._worker
         for _ in range(MAX_NAPS):
-            if worker is None or not worker.has_media:
+            if worker is None or not worker.expects_media:
                 break
             self._nap(NAP_S)
             if not self._drain():
@@ -230,25 +231,29 @@ class MediaPort:
     def _drain(self) -> bool:
         """Takes what has arrived; False if that is nothing."""
         now_ns = self._clock()
-        receive, links = self._socket.recvfrom, self._link_by_address
-        for number in range(MAX_DATAGRAMS_PER_WAKE_UP):
-            try:
-                datagram, address = receive(MAX_DATAGRAM_BYTES)
-            except BlockingIOError:
-                return number > 0
-            except OSError:
-                continue  # Windows reports an earlier datagram's ICMP error here
-            if not datagram:
-                continue
-            if is_stun(datagram):
-                self._on_stun(datagram, address, now_ns)
-                continue
-            link = links.get(address)
-            if link is None:
-                self.unknown_datagrams += 1
-            else:
-                link.receive(datagram, now_ns)
+        receive = self._receiver.receive
+        taken = 0
+        while taken < MAX_DATAGRAMS_PER_WAKE_UP:
+            datagrams = receive()
+            if not datagrams:
+                return taken > 0
+            taken += len(datagrams)
+            for datagram, address in datagrams:
+                self._sort(datagram, address, now_ns)
         return False  # what is left has to wait until this is sent on
+
+    def _sort(self, datagram: bytes, address: Address, now_ns: int) -> None:
+        """Hands a datagram to whom it is for."""
+        if not datagram:
+            return
+        if is_stun(datagram):
+            self._on_stun(datagram, address, now_ns)
+            return
+        link = self._link_by_address.get(address)
+        if link is None:
+            self.unknown_datagrams += 1
+        else:
+            link.receive(datagram, now_ns)
 
     def _on_stun(self, datagram: bytes, address: Address, now_ns: int) -> None:
         request = parse_binding_request(datagram)

@@ -1,8 +1,8 @@
 """Memory in which packets are protected, and out of which they are sent.
 
 A full class gets the same packets fifty times, each time with other keys. So they are laid out as
-libsrtp wants them once: the *image*, which is then copied in one go for each receiver. There is
-room for several copies, the *slots*: what is protected by one pass leaves by one system call.
+libsrtp wants them once: the *image*, of which copies are put side by side into the *cells* of the
+memory, one packet in each. What is in there is protected by one pass and leaves by one system call.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sidecar.net.limits import MAX_DATAGRAM_BYTES, MAX_PACKETS, MAX_RTP_BYTES
 if TYPE_CHECKING:
     from sidecar.sfu.batch import Packets
 
-SLOTS: Final = 8
+CELLS: Final = 72
 """More would save little, and what one pass writes is to stay in the processor's cache."""
 
 MAX_RUN_BYTES: Final = 60_000
@@ -31,13 +31,7 @@ _ALIGNMENT: Final = 4
 _LENGTH_BYTES: Final = 4
 """Of the C integer in which libsrtp finds and leaves the size of a packet."""
 
-_PACKETS_START: Final = MAX_PACKETS * _LENGTH_BYTES
-"""In a slot the lengths of all packets lie before the packets."""
-
-_STRIDE_BYTES: Final = MAX_DATAGRAM_BYTES + -MAX_DATAGRAM_BYTES % _ALIGNMENT
-"""From one packet's start to the next one's."""
-
-_SLOT_BYTES: Final = _PACKETS_START + MAX_PACKETS * _STRIDE_BYTES
+_CELL_BYTES: Final = MAX_DATAGRAM_BYTES + -MAX_DATAGRAM_BYTES % _ALIGNMENT
 
 _MAX_PREPARED: Final = 8
 
@@ -65,16 +59,17 @@ class Run(NamedTuple):
 
 
 class Image:
-    """What a slot is to hold before packets are protected.
+    """What neighbouring cells are to hold before packets are protected.
 
     Attributes:
-        data: From the start of the slot on.
-        count: How many packets that is.
+        data: From the start of the first cell on.
+        lengths: Of each packet, as C integers.
+        sizes: Of each after protection, in bytes.
         runs: What becomes of them, in their order.
-        datagrams: The packets after protection, by slot; see `PacketMemory.datagrams`.
+        datagrams: The packets after protection, by copy; see `PacketMemory.datagrams`.
     """
 
-    __slots__ = ("count", "data", "datagrams", "runs")
+    __slots__ = ("data", "datagrams", "lengths", "runs", "sizes")
 
     def __init__(self, packets: Sequence[bytes], tag_bytes: int) -> None:
         """Lays packets out.
@@ -83,14 +78,18 @@ class Image:
             packets: At most `MAX_PACKETS`, none longer than `MAX_RTP_BYTES`.
             tag_bytes: What protection adds to each.
         """
-        sizes = tuple(map(len, packets))
-        lengths = struct.pack(f"={len(sizes)}i", *sizes).ljust(_PACKETS_START, b"\0")
-        padded = [packet.ljust(_STRIDE_BYTES, b"\0") for packet in packets[:-1]]
-        self.data = b"".join([lengths, *padded, packets[-1]])
-        self.count = len(sizes)
-        protected = tuple(size_bytes + tag_bytes for size_bytes in sizes)
-        self.runs = [Run(first, protected[first:last]) for first, last in equal_runs(protected)]
+        sizes = list(map(len, packets))
+        padded = [packet.ljust(_CELL_BYTES, b"\0") for packet in packets[:-1]]
+        self.data = b"".join([*padded, packets[-1]])
+        self.lengths = struct.pack(f"={len(sizes)}i", *sizes)
+        self.sizes = tuple([size_bytes + tag_bytes for size_bytes in sizes])
+        self.runs = [Run(first, self.sizes[first:last]) for first, last in equal_runs(self.sizes)]
         self.datagrams: dict[int, Sequence[memoryview]] = {}
+
+    @property
+    def count(self) -> int:
+        """How many packets it has."""
+        return len(self.sizes)
 
 
 class Prepared(NamedTuple):
@@ -109,87 +108,62 @@ class PacketMemory:
     """The memory, used again and again, and what was prepared for it lately.
 
     Attributes:
-        view: All of it, slot by slot.
-        slots: How many there are.
+        cells: How many packets it holds, at least `MAX_PACKETS`.
+        pointers: For libsrtp: where each cell starts.
+        length_pointers: The same for the size of what is in it.
     """
 
     __slots__ = (
-        "_length_pointers",
+        "_cells",
         "_lengths",
-        "_memory",
-        "_packets",
         "_pages",
-        "_pointers",
         "_prepared",
-        "_slots",
-        "slots",
-        "view",
+        "cells",
+        "length_pointers",
+        "pointers",
     )
 
-    def __init__(self, slots: int = SLOTS) -> None:
-        self.slots = slots
+    def __init__(self, cells: int = CELLS) -> None:
+        self.cells = cells
         # Pages that nothing is written to take no room.
-        self._pages = mmap.mmap(-1, slots * _SLOT_BYTES)
-        self.view = memoryview(self._pages)
-        self._memory = ffi.from_buffer("char[]", self._pages, require_writable=True)
-        self._slots = [self.view[slot * _SLOT_BYTES :] for slot in range(slots)]
-        starts = [self._memory + slot * _SLOT_BYTES for slot in range(slots)]
-        numbers = range(MAX_PACKETS)
-        self._packets = [
-            [start + (_PACKETS_START + number * _STRIDE_BYTES) for number in numbers]
-            for start in starts
-        ]
-        self._lengths = [
-            [ffi.cast("int *", start) + number for number in numbers] for start in starts
-        ]
-        self._pointers: dict[int, list[Any]] = {}
-        self._length_pointers: dict[int, list[Any]] = {}
+        self._pages = mmap.mmap(-1, cells * (_CELL_BYTES + _LENGTH_BYTES))
+        view = memoryview(self._pages)
+        lengths_start = cells * _CELL_BYTES
+        self._cells = [view[cell * _CELL_BYTES : lengths_start] for cell in range(cells)]
+        self._lengths = view[lengths_start:]
+        memory = ffi.from_buffer("char[]", self._pages, require_writable=True)
+        lengths = ffi.cast("int *", memory + lengths_start)
+        self.pointers: Sequence[Any] = [memory + cell * _CELL_BYTES for cell in range(cells)]
+        self.length_pointers: Sequence[Any] = [lengths + cell for cell in range(cells)]
         self._prepared: dict[tuple[int, int], tuple[Packets, Prepared]] = {}
 
     def load(self, image: Image, copies: int) -> None:
-        """Puts an image into the first slots."""
-        data = image.data
-        size_bytes = len(data)
-        for slot in self._slots[:copies]:
-            slot[:size_bytes] = data
+        """Puts copies of an image side by side.
 
-    def datagrams(self, image: Image, slot: int) -> Sequence[memoryview]:
-        """The packets of an image in a slot after protection, valid until it is used again."""
-        datagrams = image.datagrams.get(slot)
+        Args:
+            image: What to put there.
+            copies: How many of its packets, all in all, there are cells for.
+        """
+        lengths = image.lengths * copies
+        self._lengths[: len(lengths)] = lengths
+        data, count = image.data, image.count
+        size_bytes = len(data)
+        for cell in self._cells[: copies * count : count]:
+            cell[:size_bytes] = data
+
+    def datagrams(self, image: Image, copy: int) -> Sequence[memoryview]:
+        """The packets of a copy after protection, valid until the memory is used again."""
+        datagrams = image.datagrams.get(copy)
         if datagrams is None:
-            sizes = [size_bytes for run in image.runs for size_bytes in run.sizes]
-            packets = self._slots[slot][_PACKETS_START:]
-            datagrams = image.datagrams[slot] = [
-                packets[number * _STRIDE_BYTES :][:size_bytes]
-                for number, size_bytes in enumerate(sizes)
+            cells = self._cells[copy * image.count :]
+            datagrams = image.datagrams[copy] = [
+                cell[:size_bytes] for cell, size_bytes in zip(cells, image.sizes, strict=False)
             ]
         return datagrams
 
-    def address(self, slot: int, number: int) -> int:
-        """Where a packet starts, as a C pointer's number."""
-        return int(ffi.cast("uintptr_t", self._packets[slot][number]))
-
-    def pointers(self, count: int) -> Sequence[Any]:
-        """For libsrtp: the packets of the first slot, of the second one and so on.
-
-        Args:
-            count: How many there are in each.
-        """
-        pointers = self._pointers.get(count)
-        if pointers is None:
-            pointers = self._pointers[count] = [
-                pointer for slot in self._packets for pointer in slot[:count]
-            ]
-        return pointers
-
-    def length_pointers(self, count: int) -> Sequence[Any]:
-        """The same for the lengths of the packets."""
-        pointers = self._length_pointers.get(count)
-        if pointers is None:
-            pointers = self._length_pointers[count] = [
-                pointer for slot in self._lengths for pointer in slot[:count]
-            ]
-        return pointers
+    def address(self, cell: int) -> int:
+        """Where a cell starts, as a C pointer's number."""
+        return int(ffi.cast("uintptr_t", self.pointers[cell]))
 
     def prepare(self, packets: Packets, tag_bytes: int) -> Prepared:
         """Lays packets out, unless that has just been done for other receivers.

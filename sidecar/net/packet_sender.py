@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import pairwise
+from math import ceil
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from sidecar.net.srtp import KEY_EXPIRED, OK, SrtpSession, protect_in_place
 
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
     from sidecar.net.ice import Address
     from sidecar.net.packet_memory import Image, PacketMemory, Run
     from sidecar.sfu.batch import Packets
+
+_MAX_PASSES_KEPT: Final = 16
+"""For so many numbers of packets: batches of more are rare."""
 
 
 class Receiver(Protocol):
@@ -45,52 +50,88 @@ class Table(Protocol):
         """Says where to."""
         ...
 
-    def send(self, run: Run, names: bytes, copies: int) -> int:
-        """Sends a run out of the first slots; returns out of how many it did."""
+    def send(self, image: Image, run: Run, names: bytes, copies: int) -> int:
+        """Sends a run out of the first copies of an image; returns out of how many it did."""
         ...
 
 
+class Pass(NamedTuple):
+    """Receivers that are served together: there is room for a copy of the packets for each.
+
+    Attributes:
+        receivers: In the order of the copies.
+        addresses: Of each.
+        names: The same as the operating system takes it, empty where it takes one at a time.
+        contexts: For libsrtp: that of each receiver, as many times as there are packets.
+    """
+
+    receivers: Sequence[Receiver]
+    addresses: Sequence[Address]
+    names: bytes
+    contexts: Sequence[Any]
+
+
 class Group:
-    """Receivers that are served in one pass: not more of them than the memory has slots.
+    """Any number of receivers whose packets are protected alike.
 
     Attributes:
         tag_bytes: What protection adds to an RTP packet of theirs.
-        receivers: In the order of the slots.
-        addresses: Of each.
-        names: The same as the operating system takes it, empty where it takes one at a time.
+        receivers: All of them.
     """
 
-    __slots__ = (
-        "_contexts_by_count",
-        "_sessions",
-        "addresses",
-        "names",
-        "receivers",
-        "tag_bytes",
-    )
+    __slots__ = ("_cells", "_members", "_passes_by_count", "_table", "receivers", "tag_bytes")
 
     def __init__(
         self,
         tag_bytes: int,
         members: Sequence[tuple[Receiver, SrtpSession, Address]],
-        names: bytes,
+        cells: int,
+        table: Table | None,
     ) -> None:
+        """Takes receivers.
+
+        Args:
+            tag_bytes: The same for all of them.
+            members: Each with its keys, and where it is reached. The sessions are kept: they own
+                the contexts, also of a receiver that is lost while others are still served.
+            cells: How many packets there is room for.
+            table: Puts addresses as the operating system takes them.
+        """
         self.tag_bytes = tag_bytes
         self.receivers = [receiver for receiver, _session, _address in members]
-        self.addresses = [address for _receiver, _session, address in members]
-        self.names = names
-        # They own the contexts, also of a receiver that is lost while others are still served.
-        self._sessions = [session for _receiver, session, _address in members]
-        self._contexts_by_count: dict[int, list[Any]] = {}
+        self._members = members
+        self._cells = cells
+        self._table = table
+        self._passes_by_count: dict[int, Sequence[Pass]] = {}
 
-    def contexts(self, count: int) -> Sequence[Any]:
-        """For libsrtp: the context of each receiver, as many times as there are packets."""
-        contexts = self._contexts_by_count.get(count)
-        if contexts is None:
-            contexts = self._contexts_by_count[count] = [
-                session.outbound_context for session in self._sessions for _ in range(count)
-            ]
-        return contexts
+    def passes(self, count: int) -> Sequence[Pass]:
+        """Divides the receivers, for a number of packets."""
+        passes = self._passes_by_count.get(count)
+        if passes is None:
+            if len(self._passes_by_count) >= _MAX_PASSES_KEPT:
+                self._passes_by_count.clear()
+            passes = self._passes_by_count[count] = self._divide(count)
+        return passes
+
+    def _divide(self, count: int) -> Sequence[Pass]:
+        """Into as few passes as possible, and those into equal parts."""
+        members = self._members
+        number = ceil(len(members) / (self._cells // count))
+        bounds = [len(members) * index // number for index in range(number + 1)]
+        return [self._pass(members[start:end], count) for start, end in pairwise(bounds)]
+
+    def _pass(self, members: Sequence[tuple[Receiver, SrtpSession, Address]], count: int) -> Pass:
+        addresses = [address for _receiver, _session, address in members]
+        return Pass(
+            [receiver for receiver, _session, _address in members],
+            addresses,
+            self._table.names(addresses) if self._table is not None else b"",
+            [
+                session.outbound_context
+                for _receiver, session, _address in members
+                for _ in range(count)
+            ],
+        )
 
 
 class PacketSender:
@@ -108,23 +149,16 @@ class PacketSender:
         self._memory = memory
         self._table = table
 
-    @property
-    def max_receivers(self) -> int:
-        """How many a group may have."""
-        return self._memory.slots
-
     def group(
         self, tag_bytes: int, members: Sequence[tuple[Receiver, SrtpSession, Address]]
     ) -> Group:
-        """Makes a group.
+        """Makes a group of receivers.
 
         Args:
             tag_bytes: The same for all members.
-            members: At most `max_receivers`.
+            members: Each with its keys, and where it is reached.
         """
-        addresses = [address for _receiver, _session, address in members]
-        names = self._table.names(addresses) if self._table is not None else b""
-        return Group(tag_bytes, members, names)
+        return Group(tag_bytes, members, self._memory.cells, self._table)
 
     def send(self, packets: Packets, group: Group) -> None:
         """Sends packets to all of a group."""
@@ -134,38 +168,38 @@ class PacketSender:
             for receiver in group.receivers:
                 receiver.unsendable += too_long
         for image in images:
-            count = image.count
-            memory.load(image, len(group.receivers))
-            statuses = protect_in_place(
-                group.contexts(count), memory.pointers(count), memory.length_pointers(count)
-            )
-            if any(statuses):
-                self._send_what_was_taken(image, group, statuses)
-            else:
-                self._send_all(image, group)
+            for together in group.passes(image.count):
+                memory.load(image, len(together.receivers))
+                statuses = protect_in_place(
+                    together.contexts, memory.pointers, memory.length_pointers
+                )
+                if any(statuses):
+                    self._send_what_was_taken(image, together, statuses)
+                else:
+                    self._send_all(image, together)
 
-    def _send_all(self, image: Image, group: Group) -> None:
-        addresses, names = group.addresses, group.names
-        count = len(addresses)
+    def _send_all(self, image: Image, together: Pass) -> None:
+        addresses, names = together.addresses, together.names
+        copies = len(addresses)
         # For one alone there is nothing to gain.
-        table = self._table if count > 1 and self._datagrams.max_segments > 1 else None
+        table = self._table if copies > 1 and self._datagrams.max_segments > 1 else None
         for run in image.runs:
-            done = table.send(run, names, count) if table is not None else 0
-            for slot in range(done, count):
-                datagrams = self._memory.datagrams(image, slot)[
-                    run.first : run.first + len(run.sizes)
-                ]
-                self._datagrams.send_run(datagrams, addresses[slot])
+            done = table.send(image, run, names, copies) if table is not None else 0
+            for copy in range(done, copies):
+                datagrams = self._memory.datagrams(image, copy)
+                self._datagrams.send_run(
+                    datagrams[run.first : run.first + len(run.sizes)], addresses[copy]
+                )
 
-    def _send_what_was_taken(self, image: Image, group: Group, statuses: Sequence[int]) -> None:
-        for slot, (receiver, address) in enumerate(
-            zip(group.receivers, group.addresses, strict=True)
+    def _send_what_was_taken(self, image: Image, together: Pass, statuses: Sequence[int]) -> None:
+        for copy, (receiver, address) in enumerate(
+            zip(together.receivers, together.addresses, strict=True)
         ):
-            own = statuses[slot * image.count : (slot + 1) * image.count]
+            own = statuses[copy * image.count : (copy + 1) * image.count]
             if KEY_EXPIRED in own:
                 receiver.key_used_up()
                 continue
-            datagrams = self._memory.datagrams(image, slot)
+            datagrams = self._memory.datagrams(image, copy)
             for datagram, status in zip(datagrams, own, strict=True):
                 if status == OK:
                     self._datagrams.send(datagram, address)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from sidecar.net.linux import MessageTable
+    from sidecar.net.linux import MessageReceiver, MessageTable
     from sidecar.net.packet_memory import PacketMemory
 
 IS_WINDOWS: Final = sys.platform == "win32"
@@ -124,6 +124,21 @@ def message_table(udp_socket: socket.socket, memory: PacketMemory) -> MessageTab
 
     try:
         return MessageTable(udp_socket, memory, segment_option=_UDP_SEGMENT)
+    except AttributeError:  # not this C library
+        return None
+
+
+def message_receiver(udp_socket: socket.socket) -> MessageReceiver | None:
+    """What takes several datagrams by one call, None where nothing does.
+
+    Linux has recvmmsg since 2.6.33.
+    """
+    if not IS_LINUX:
+        return None
+    from sidecar.net.linux import MessageReceiver
+
+    try:
+        return MessageReceiver(udp_socket)
     except AttributeError:  # not this C library
         return None
 

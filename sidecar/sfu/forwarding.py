@@ -23,6 +23,7 @@ _VERSION_AND_EXTENSION: Final = 0x9000
 """First 16 bits of an RTP header: version 2, no padding, an extension, no CSRC."""
 
 _PADDING: Final = 0x2000
+_MARKER: Final = 0x0080
 
 _ABS_SEND_TIME_BYTES: Final = 3
 _ONE_BYTE_VALUE_OFFSET: Final = 5
@@ -75,6 +76,11 @@ class ForwardedPacket:
         self.is_key_frame = is_key_frame
         self._sent_again_ns = -1
         self._tail_sent_again = b""
+
+    @property
+    def marker(self) -> bool:
+        """The marker bit: of video, whether it is the last packet of its frame."""
+        return bool(self.first_word & _MARKER)
 
     def pad(self, count: int) -> None:
         """Appends padding (RFC 3550 section 5.1) to a packet that nobody has got yet.
@@ -165,7 +171,7 @@ class PacketTranslator:
         block = build_extension_block([self._send_time, *kept]) if kept else self._bare_block
         first_word = (
             _VERSION_AND_EXTENSION
-            | (0x80 if packet.marker else 0)
+            | (_MARKER if packet.marker else 0)
             | self._payload_types[packet.payload_type]
         )
         return ForwardedPacket(

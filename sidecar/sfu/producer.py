@@ -177,6 +177,11 @@ class Producer:
         if forwarded is not None and self._fan_out.has_consumers:
             self._pending.append(forwarded)
 
+    @property
+    def is_amid_frame(self) -> bool:
+        """Whether the packets that wait for `fan_out` end in the middle of a video frame."""
+        return self.kind == "video" and bool(self._pending) and not self._pending[-1].marker
+
     def fan_out(self, now_ns: int) -> None:
         """Hands what has arrived since the last call to every live consumer."""
         if not self._pending:

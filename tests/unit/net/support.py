@@ -413,13 +413,13 @@ class FakeWorker:
 
     Attributes:
         processed: When it was called.
-        has_media: Whether it has something to send on.
+        expects_media: Whether it has something to send on.
         next_timeout_ns: When it wants to be called.
     """
 
     def __init__(self) -> None:
         self.processed: list[int] = []
-        self.has_media = False
+        self.expects_media = False
         self.next_timeout_ns = 1 << 62
         self._called = asyncio.Event()
 

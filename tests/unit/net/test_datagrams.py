@@ -10,7 +10,8 @@ from typing import cast
 import pytest
 
 from sidecar.net import datagrams as datagrams_module
-from sidecar.net.datagrams import DatagramSender
+from sidecar.net.datagrams import DatagramReceiver, DatagramSender
+from sidecar.net.limits import MAX_RECEIVED_BYTES, RECEIVED_AT_ONCE
 from sidecar.net.platform import max_segments
 
 ADDRESS = ("192.0.2.1", 1000)
@@ -141,3 +142,52 @@ def test_what_arrives_is_what_was_sent(receiver: socket.socket) -> None:
     sent = [bytes(each) for some in runs for each in some]
     assert [receiver.recv(2048) for _ in sent] == sent
     assert sender.dropped == 0
+
+
+class Inbox:
+    """A socket in which datagrams wait.
+
+    Attributes:
+        waiting: What the next calls of ``recvfrom`` return, or raise.
+    """
+
+    def __init__(self, *waiting: bytes | OSError) -> None:
+        self.waiting = list(waiting)
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+        assert size == MAX_RECEIVED_BYTES
+        if not self.waiting:
+            raise BlockingIOError
+        datagram = self.waiting.pop(0)
+        if isinstance(datagram, OSError):
+            raise datagram
+        return datagram, ADDRESS
+
+
+def datagram_receiver(inbox: Inbox) -> DatagramReceiver:
+    return DatagramReceiver(cast(socket.socket, inbox))
+
+
+def test_what_waits_is_taken_with_its_sender_until_there_is_nothing_more() -> None:
+    receiver = datagram_receiver(Inbox(b"first", b"", b"third"))
+    assert receiver.receive() == [(b"first", ADDRESS), (b"", ADDRESS), (b"third", ADDRESS)]
+    assert receiver.receive() == []
+
+
+def test_an_error_of_an_earlier_datagram_does_not_hold_up_the_next_one() -> None:
+    """Windows reports them where the next datagram is asked for."""
+    errors = [ConnectionResetError(errno.ECONNRESET, "reset"), OSError(errno.EMSGSIZE, "size")]
+    assert datagram_receiver(Inbox(*errors, b"next")).receive() == [(b"next", ADDRESS)]
+
+
+def test_no_more_is_taken_at_once_than_a_port_wants_to_look_at() -> None:
+    inbox = Inbox(*[b"datagram"] * (RECEIVED_AT_ONCE + 1))
+    receiver = datagram_receiver(inbox)
+    assert len(receiver.receive()) == RECEIVED_AT_ONCE
+    assert len(receiver.receive()) == 1
+
+
+def test_a_socket_that_only_fails_holds_nobody_up() -> None:
+    inbox = Inbox(*[OSError(errno.EBADF, "bad")] * (2 * RECEIVED_AT_ONCE))
+    assert datagram_receiver(inbox).receive() == []
+    assert len(inbox.waiting) == RECEIVED_AT_ONCE

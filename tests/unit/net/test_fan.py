@@ -11,7 +11,7 @@ from sidecar.net.dtls import Certificate
 from sidecar.net.fan import Fan
 from sidecar.net.ice import Address
 from sidecar.net.link import MediaLink
-from sidecar.net.packet_memory import SLOTS
+from sidecar.net.packet_memory import CELLS
 from sidecar.net.srtp import PROFILES, SrtpProfile, SrtpSession
 from sidecar.sfu.batch import Packets
 from tests.unit.net.support import FakePort, FakeReceiver
@@ -41,8 +41,8 @@ def fan(port: FakePort, links: Sequence[FakeLink]) -> Fan:
     return Fan(port, cast(Sequence[MediaLink], links))
 
 
-def test_more_are_reached_than_the_memory_has_slots(port: FakePort) -> None:
-    links = [FakeLink(number) for number in range(2 * SLOTS + 3)]
+def test_more_are_reached_than_the_memory_has_room_for(port: FakePort) -> None:
+    links = [FakeLink(number) for number in range(2 * CELLS + 3)]
     fan(port, links).send_rtp(Packets([RTP_PACKET]))
     assert [address for _datagram, address in port.sent] == [link.address for link in links]
     for link, (datagram, _address) in zip(links, port.sent, strict=True):

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import gc
 import socket
+import sys
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, cast
@@ -416,10 +417,22 @@ async def test_a_burst_is_drained_before_the_worker_is_called(
     assert server.worker.processed == [server.clock.now_ns]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="recvmmsg is Linux's")
+async def test_many_datagrams_are_taken_by_one_call_once_somebody_is_to_come(
+    server: Server, new_peer: NewPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.port.prepare()
+    server.socket.receive_errors = [OSError("not one by one")]
+    link, _transport = server.open_link()
+    assert (await new_peer().check(link.ice_parameters)).kind == BINDING_SUCCESS
+    assert len(server.socket.receive_errors) == 1
+
+
 async def test_a_flood_does_not_keep_the_worker_waiting(
     server: Server, new_peer: NewPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(media_port_module, "MAX_DATAGRAMS_PER_WAKE_UP", 8)
+    monkeypatch.setattr("sidecar.net.datagrams.RECEIVED_AT_ONCE", 4)
     assert MAX_DATAGRAMS_PER_WAKE_UP >= 8
     peer = new_peer()
     for _ in range(20):
@@ -575,7 +588,7 @@ async def test_the_rest_of_a_burst_is_waited_for_and_sent_on_with_its_first_pack
     server: Server, new_peer: NewPeer
 ) -> None:
     peer = new_peer()
-    server.worker.has_media = True
+    server.worker.expects_media = True
     unknown = server.port.unknown_datagrams
     bursts = iter([b"second", b"third"])
 
@@ -596,14 +609,14 @@ async def test_a_burst_without_end_is_sent_on_all_the_same(
     server: Server, new_peer: NewPeer
 ) -> None:
     peer = new_peer()
-    server.worker.has_media = True
+    server.worker.expects_media = True
     server.during_nap = lambda: peer.send(b"more")
     peer.send(b"first")
     await server.worker.next_call()
     assert server.naps == MAX_NAPS
 
 
-async def test_what_is_not_media_is_not_waited_with(server: Server, new_peer: NewPeer) -> None:
+async def test_what_is_complete_is_not_waited_with(server: Server, new_peer: NewPeer) -> None:
     peer = new_peer()
     peer.send(b"anything")
     await server.worker.next_call()

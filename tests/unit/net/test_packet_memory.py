@@ -7,7 +7,7 @@ import pytest
 from pylibsrtp import ffi  # type: ignore[attr-defined]
 
 from sidecar.net.limits import MAX_PACKETS, MAX_RTP_BYTES
-from sidecar.net.packet_memory import MAX_RUN_BYTES, SLOTS, Image, PacketMemory, equal_runs
+from sidecar.net.packet_memory import CELLS, MAX_RUN_BYTES, Image, PacketMemory, equal_runs
 from sidecar.net.srtp import PROFILES
 from sidecar.sfu.batch import Packets
 
@@ -27,23 +27,19 @@ def prepare(memory: PacketMemory, some: Sequence[bytes], tag_bytes: int = GCM_TA
 
 
 def load(memory: PacketMemory, some: Sequence[bytes], tag_bytes: int = GCM_TAG) -> list[bytes]:
-    """Puts packets into the first slot, and returns what is where libsrtp looks for them."""
+    """Puts one copy of packets in, and returns what is where libsrtp looks for them."""
     image = prepare(memory, some, tag_bytes)
     memory.load(image, 1)
     return contents(memory, image.count)[0]
 
 
-def contents(memory: PacketMemory, count: int, slots: int = 1) -> list[list[bytes]]:
-    """What libsrtp finds, slot by slot."""
+def contents(memory: PacketMemory, count: int, copies: int = 1) -> list[list[bytes]]:
+    """What libsrtp finds, copy by copy."""
     found = [
         bytes(ffi.buffer(pointer, length[0]))
-        for pointer, length in zip(
-            memory.pointers(count)[: count * slots],
-            memory.length_pointers(count)[: count * slots],
-            strict=True,
-        )
+        for pointer, length in zip(memory.pointers, memory.length_pointers, strict=True)
     ]
-    return [found[start : start + count] for start in range(0, count * slots, count)]
+    return [found[start : start + count] for start in range(0, count * copies, count)]
 
 
 @pytest.fixture
@@ -56,35 +52,44 @@ def test_libsrtp_finds_the_packets_and_their_lengths(memory: PacketMemory) -> No
     assert load(memory, packets(7)) == packets(7)
 
 
-def test_every_slot_gets_a_copy_and_no_more_than_those_are_written_to(
+def test_copies_lie_side_by_side_and_nothing_is_written_beyond_them(
     memory: PacketMemory,
 ) -> None:
     image = prepare(memory, packets(100, 60))
     memory.load(image, 3)
-    assert contents(memory, 2, SLOTS) == [packets(100, 60)] * 3 + [[b"", b""]] * (SLOTS - 3)
-    memory.load(image, SLOTS)
-    assert contents(memory, 2, SLOTS) == [packets(100, 60)] * SLOTS
+    assert contents(memory, 2, CELLS // 2) == [packets(100, 60)] * 3 + [[b"", b""]] * (
+        CELLS // 2 - 3
+    )
+    memory.load(image, CELLS // 2)
+    assert contents(memory, 2, CELLS // 2) == [packets(100, 60)] * (CELLS // 2)
+
+
+def test_there_is_room_for_as_many_copies_of_few_packets_as_there_are_cells(
+    memory: PacketMemory,
+) -> None:
+    memory.load(prepare(memory, packets(1000)), CELLS)
+    assert contents(memory, 1, CELLS) == [packets(1000)] * CELLS
 
 
 def test_what_is_sent_lies_where_libsrtp_has_protected_it(memory: PacketMemory) -> None:
     some = packets(100, 100, 60)
     image = prepare(memory, some)
-    memory.load(image, SLOTS)
-    for slot in range(SLOTS):
-        datagrams = memory.datagrams(image, slot)
+    copies = CELLS // 3
+    memory.load(image, copies)
+    for copy in range(copies):
+        datagrams = memory.datagrams(image, copy)
         assert [len(each) for each in datagrams] == [116, 116, 76]
         assert [bytes(each[:-GCM_TAG]) for each in datagrams] == some
         for number in range(3):
-            pointer = memory.pointers(3)[slot * 3 + number]
-            assert int(ffi.cast("uintptr_t", pointer)) == memory.address(slot, number)
-            pointer[0] = bytes([slot])
-            assert datagrams[number][0] == slot
+            cell = copy * 3 + number
+            pointer = memory.pointers[cell]
+            assert int(ffi.cast("uintptr_t", pointer)) == memory.address(cell)
+            pointer[0] = bytes([cell])
+            assert datagrams[number][0] == cell
 
 
 def test_packets_are_aligned_for_libsrtp(memory: PacketMemory) -> None:
-    addresses = [
-        memory.address(slot, number) for slot in range(SLOTS) for number in range(MAX_PACKETS)
-    ]
+    addresses = [memory.address(cell) for cell in range(CELLS)]
     assert all(address % 4 == 0 for address in addresses)
     assert sorted(set(addresses)) == addresses
 
@@ -100,8 +105,9 @@ def test_the_same_packets_are_laid_out_once_and_loaded_anew_for_others(
     for _ in range(2):
         memory.load(image, 1)
         assert contents(memory, 3) == [some.packets]
-        memory.length_pointers(3)[0][0] = 116  # as libsrtp does
-        memory.view[:] = bytes(len(memory.view))
+        # As libsrtp does.
+        memory.length_pointers[0][0] = 116
+        memory.pointers[0][20] = b"\xff"
 
 
 def test_what_was_prepared_is_not_taken_for_what_is_made_in_its_place(
@@ -117,9 +123,9 @@ def test_the_largest_packets_fit(memory: PacketMemory) -> None:
     assert {profile.tag_bytes for profile in PROFILES} == {GCM_TAG, CM_TAG}
     full = packets(*[MAX_RTP_BYTES] * MAX_PACKETS)
     image = prepare(memory, full)
-    memory.load(image, SLOTS)
-    assert contents(memory, MAX_PACKETS, SLOTS) == [full] * SLOTS
-    assert len(memory.datagrams(image, SLOTS - 1)[-1]) == MAX_RTP_BYTES + GCM_TAG
+    memory.load(image, 1)
+    assert contents(memory, MAX_PACKETS) == [full]
+    assert len(memory.datagrams(image, 0)[-1]) == MAX_RTP_BYTES + GCM_TAG
 
 
 def test_what_is_too_long_is_left_out_and_what_is_too_much_is_divided(

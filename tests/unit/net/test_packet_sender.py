@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from sidecar.net.ice import Address
-from sidecar.net.packet_memory import SLOTS, PacketMemory, Run
+from sidecar.net.packet_memory import CELLS, Image, PacketMemory, Run
 from sidecar.net.packet_sender import PacketSender
 from sidecar.net.srtp import KEY_EXPIRED, OK, PROFILES, SrtpProfile, SrtpSession
 from sidecar.sfu.batch import Packets
@@ -36,15 +36,15 @@ class Student:
 
 
 class FakeTable:
-    """Takes runs out of some slots, as the kernel does.
+    """Takes runs out of some copies, as the kernel does.
 
     Attributes:
-        takes: Out of how many slots at most.
+        takes: Out of how many copies at most.
         calls: Out of how many it was asked to.
         sent: Sizes and names of what it took.
     """
 
-    def __init__(self, takes: int = SLOTS) -> None:
+    def __init__(self, takes: int = CELLS) -> None:
         self.takes = takes
         self.calls: list[int] = []
         self.sent: list[tuple[tuple[int, ...], bytes]] = []
@@ -52,11 +52,12 @@ class FakeTable:
     def names(self, addresses: Sequence[Address]) -> bytes:
         return b"".join(port.to_bytes(2, "big") for _host, port in addresses)
 
-    def send(self, run: Run, names: bytes, copies: int) -> int:
+    def send(self, image: Image, run: Run, names: bytes, copies: int) -> int:
+        assert run in image.runs
         assert len(names) == 2 * copies
         self.calls.append(copies)
         taken = min(copies, self.takes)
-        self.sent += [(run.sizes, names[2 * slot : 2 * slot + 2]) for slot in range(taken)]
+        self.sent += [(run.sizes, names[2 * copy : 2 * copy + 2]) for copy in range(taken)]
         return taken
 
 
@@ -83,14 +84,28 @@ class Scene:
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
 def test_everybody_gets_the_same_under_his_own_key(profile: SrtpProfile) -> None:
-    scene = Scene([Student(number, profile) for number in range(SLOTS)])
+    scene = Scene([Student(number, profile) for number in range(9)])
     packets = [rtp_packet(1), rtp_packet(2), rtp_packet(3, 40)]
     scene.send(*packets)
     assert all(scene.received(student) == packets for student in scene.students)
-    assert len({datagram for datagram, _address in scene.datagrams.sent}) == 3 * SLOTS
+    assert len({datagram for datagram, _address in scene.datagrams.sent}) == 3 * 9
 
 
-def test_there_may_be_fewer_than_slots() -> None:
+@pytest.mark.parametrize("count", [1, 2, 7, 40, 64, 128])
+def test_all_are_served_in_equal_parts_as_few_as_there_is_room_for(count: int) -> None:
+    table = FakeTable()
+    students = [Student(number) for number in range(49)]
+    scene = Scene(students, table)
+    scene.send(*(rtp_packet(number) for number in range(count)))
+    per_image = {1: [49], 2: [24, 25], 7: [9, 10, 10, 10, 10]}
+    # With so many packets each is served alone, which is not by the table.
+    assert table.calls == per_image.get(count, [])
+    if count not in per_image:
+        expected = [rtp_packet(number) for number in range(count)]
+        assert all(scene.received(student) == expected for student in students)
+
+
+def test_there_may_be_fewer_than_there_is_room_for() -> None:
     scene = Scene([Student(1), Student(2)])
     for number in range(3):
         scene.send(rtp_packet(number))

@@ -52,6 +52,32 @@ def test_loop_is_woken_when_a_request_has_output(request_kind: str) -> None:
     assert lesson.network.wakes == before + 1
 
 
+def test_more_is_expected_while_a_frame_is_incomplete_that_somebody_gets() -> None:
+    lesson = Lesson()
+    sound = lesson.teacher.produces_audio()
+    lesson.start()
+
+    def arrives(*packets: bytes) -> None:
+        for packet in packets:
+            lesson.teacher.transport.receive_rtp(packet, lesson.now_ns)
+
+    assert not lesson.worker.expects_media
+    arrives(media.rtp(101))
+    assert lesson.worker.expects_media
+    arrives(media.rtp(102, marker=True))
+    assert not lesson.worker.expects_media
+    arrives(media.rtp(103))
+    lesson.process()
+    assert not lesson.worker.expects_media
+
+    lesson.student.consumes(sound)
+    arrives(media.rtp(1, ssrc=media.AUDIO_SSRC, payload_type=media.OPUS))
+    assert not lesson.worker.expects_media
+    lesson.consumer.pause()
+    arrives(media.rtp(104))
+    assert not lesson.worker.expects_media
+
+
 def test_loop_is_woken_once_for_a_whole_class() -> None:
     stage = Stage()
     producer = stage.peer().produces_video()
