@@ -135,13 +135,6 @@ class Consumer:
         self.stream.restart()
         self.producer.request_key_frame()
 
-    def replay(self, size_bytes: int, now_ns: int) -> None:
-        """Sends the next instalment of what it was started with."""
-        newest_seq = self.producer.stream.newest_seq
-        self.stream.replay(size_bytes, newest_seq, now_ns, self.transport.output())
-        if self.stream.synchronised:
-            self.transport.report_soon()
-
     def forward(self, batch: Batch) -> None:
         """Sends of a batch what the receiver can use."""
         if self.stream.forward(batch, self.transport.output()):

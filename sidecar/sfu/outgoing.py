@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sidecar.engine.ntp import middle_32_bits
@@ -38,6 +38,22 @@ class OutgoingStart(NamedTuple):
     seq_offset: int
     timestamp_offset: int
     rtx_sequence_number: int
+
+
+class Replayed(NamedTuple):
+    """Packets of a replay.
+
+    Attributes:
+        packets: As they are sent.
+        sent: How much that is.
+        newest_seq: The highest extended input sequence number among them.
+        newest_timestamp: The (squeezed) input timestamp of that packet.
+    """
+
+    packets: Packets
+    sent: Count
+    newest_seq: int
+    newest_timestamp: int
 
 
 class OutgoingStream:
@@ -187,7 +203,7 @@ class OutgoingStream:
         return synchronises
 
     def begin_replay(self, start: ReplayStart, now_ns: int) -> bool:
-        """Starts with what is in the buffer; `replay` then sends it.
+        """Starts with what is in the buffer, which it is then to `follow`.
 
         Returns:
             False if the receiver has had packets of that key frame or later ones: some decoders
@@ -201,35 +217,55 @@ class OutgoingStream:
             first.ext_seq, first.timestamp, last.ext_seq, last.timestamp, now_ns
         )
         self._renumber()
-        self._replay = Replay(self._source, first.ext_seq)
         self._replay_started_ns = now_ns
         self._replayed_below_seq = last.ext_seq + 1
         return True
 
-    def replay(self, size_bytes: int, newest_seq: int, now_ns: int, out: list[Packets]) -> None:
-        """Appends the next instalment of a replay to `out`.
+    @property
+    def replayed_alike(self) -> Hashable:
+        """The same for streams that become the same packets of what they have begun with."""
+        return self._numbers, self.rtx_ssrc is not None and frozenset(self._rtx_payload_types)
 
-        Behind the last one the stream is synchronised. If the buffer has lost packets that had
-        not been sent, it is neither that nor replaying any more.
+    def follow(self, replay: Replay) -> None:
+        """Is led by a replay from now on, until `end_replay`: it says which packets come next."""
+        self._replay = replay
+
+    def follows(self, replay: Replay) -> bool:
+        """Whether it is led by this one."""
+        return self._replay is replay
+
+    def replayed(self, packets: Sequence[ForwardedPacket], now_ns: int) -> Replayed:
+        """Makes packets of what is replayed; `note_replayed` notes that they have been sent.
 
         Args:
-            size_bytes: Of the instalment.
-            newest_seq: The newest packet in the buffer.
+            packets: At least one, none from before the start.
             now_ns: The time.
-            out: Packets to send.
         """
-        replay = self._replay
-        if replay is None:
-            return
-        if replay.is_overtaken(newest_seq):
-            self.restart()
-            return
-        packets = replay.take(size_bytes, newest_seq)
-        if packets:
-            self._send_replayed(packets, now_ns, out)
-        if replay.has_reached(newest_seq):
-            self._replay = None
-            self._synchronised = True
+        rewriter = self._rewriter
+        sync_seq, numbers = rewriter.sync_seq, self._numbers
+        newest, newest_timestamp = packets[0], 0
+        sent: list[bytes] = []
+        for packet in packets:
+            ext_seq, timestamp = packet.ext_seq, packet.timestamp
+            if ext_seq < sync_seq:
+                timestamp = rewriter.squeezed(ext_seq, timestamp)
+            if ext_seq >= newest.ext_seq:
+                newest, newest_timestamp = packet, timestamp
+            # Without RTX a NACK is answered with the bytes in the buffer, see `_again`.
+            is_plain = self._rtx_payload_type(packet) is None
+            tail = packet.tail if is_plain else packet.tail_sent_at(now_ns)
+            sent.append(numbers.header(packet, timestamp) + tail)
+        return Replayed(Packets(sent), count(packets), newest.ext_seq, newest_timestamp)
+
+    def note_replayed(self, replayed: Replayed, now_ns: int) -> None:
+        """Accounts for what a stream has made that is `replayed_alike`."""
+        self._rewriter.note_sent(replayed.newest_seq, replayed.newest_timestamp, now_ns)
+        self._sent = self._sent.plus(replayed.sent)
+
+    def end_replay(self) -> None:
+        """Is up to date: what arrives from now on is forwarded."""
+        self._replay = None
+        self._synchronised = True
 
     def has_just_started(self, now_ns: int) -> bool:
         """Whether a key frame has begun to go out so lately that to ask for one is premature."""
@@ -347,36 +383,17 @@ class OutgoingStream:
         rewriter = self._rewriter
         start_seq, sync_seq = rewriter.start_seq, rewriter.sync_seq
         # What was missing when its part of the stream was replayed.
-        replayed = [each for each in batch.packets if start_seq <= each.ext_seq < sync_seq]
-        if replayed:
-            self._send_replayed(replayed, batch.now_ns, out)
+        missed = [each for each in batch.packets if start_seq <= each.ext_seq < sync_seq]
+        if missed:
+            replayed = self.replayed(missed, batch.now_ns)
+            self.note_replayed(replayed, batch.now_ns)
+            out.append(replayed.packets)
         present = [each for each in batch.packets if each.ext_seq >= sync_seq]
         if present:
             part = Batch(present, batch.now_ns)
             out.append(part.numbered(self._numbers))
             self._sent = self._sent.plus(part.count)
             rewriter.note_sent(part.newest.ext_seq, part.newest.timestamp, batch.now_ns)
-
-    def _send_replayed(
-        self, packets: Sequence[ForwardedPacket], now_ns: int, out: list[Packets]
-    ) -> None:
-        rewriter = self._rewriter
-        sync_seq, numbers = rewriter.sync_seq, self._numbers
-        newest, newest_timestamp = packets[0], 0
-        sent: list[bytes] = []
-        for packet in packets:
-            ext_seq, timestamp = packet.ext_seq, packet.timestamp
-            if ext_seq < sync_seq:
-                timestamp = rewriter.squeezed(ext_seq, timestamp)
-            if ext_seq >= newest.ext_seq:
-                newest, newest_timestamp = packet, timestamp
-            # Without RTX a NACK is answered with the bytes in the buffer, see `_again`.
-            is_plain = self._rtx_payload_type(packet) is None
-            tail = packet.tail if is_plain else packet.tail_sent_at(now_ns)
-            sent.append(numbers.header(packet, timestamp) + tail)
-        rewriter.note_sent(newest.ext_seq, newest_timestamp, now_ns)
-        out.append(Packets(sent))
-        self._sent = self._sent.plus(count(packets))
 
     def _rtx_payload_type(self, packet: ForwardedPacket) -> int | None:
         """That of the packet's retransmissions, None where they go out plain."""

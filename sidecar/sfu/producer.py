@@ -62,8 +62,9 @@ class Producer:
         self.closed = False
         self._key_frame_wanted = False
         self._consumers: dict[str, Consumer] = {}
-        self._fan_out = FanOut(transport.router.worker.network, self._report_defect)
-        self._starting = Starting(stream, self._report_defect)
+        network = transport.router.worker.network
+        self._fan_out = FanOut(network, self._report_defect)
+        self._starting = Starting(stream, network, self._report_defect)
         self._pending: list[ForwardedPacket] = []
         self._batch: Batch | None = None
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Final
 
 from sidecar.engine.catch_up_pace import CatchUpPace
-from sidecar.sfu.incoming import IncomingStream
+from sidecar.sfu.cohort import Cohort
 from sidecar.sfu.replay import WORN_SHARE
 
 if TYPE_CHECKING:
     from sidecar.sfu.consumer import Consumer
+    from sidecar.sfu.incoming import IncomingStream
+    from sidecar.sfu.network import Network
 
 MANY_NS: Final = 1_000_000_000
 """Two who come within this time are taken for the first of many."""
+
+GATHER_NS: Final = 50_000_000
+"""For so long after the last start those who come wait for each other, unless nobody is behind."""
 
 
 class Starting:
@@ -23,23 +28,28 @@ class Starting:
     start anybody with. So those who come in the meantime need not wait for it, and one key frame
     serves all who come within a second.
 
-    Attributes:
-        replaying: Who is being brought up to date.
+    Those who start at the same moment are a cohort: together they cost little more than one of
+    them. So, while others are on their way, newcomers are gathered for a while.
     """
 
     def __init__(
-        self, stream: IncomingStream, on_defect: Callable[[Consumer, Exception], None]
+        self,
+        stream: IncomingStream,
+        network: Network,
+        on_defect: Callable[[Consumer, Exception], None],
     ) -> None:
         """Begins with nobody.
 
         Args:
             stream: What they are fed from.
+            network: Sends to many at once.
             on_defect: Told of a mistake of ours that one of them has brought to light.
         """
-        self.replaying: tuple[Consumer, ...] = ()
         self._stream = stream
+        self._network = network
         self._on_defect = on_defect
         self._new: list[Consumer] = []
+        self._cohorts: list[Cohort] = []
         self._pace = CatchUpPace()
         self._last_start_ns = -MANY_NS
 
@@ -51,7 +61,7 @@ class Starting:
     @property
     def is_busy(self) -> bool:
         """Whether `poll` has anything to do."""
-        return bool(self._new or self.replaying)
+        return bool(self._new or self._cohorts)
 
     def add(self, consumer: Consumer) -> None:
         """Takes in one that has become live; `poll` starts it."""
@@ -66,46 +76,58 @@ class Starting:
         Returns:
             Whether a new key frame is needed.
         """
-        key_frame_needed = self._start(now_ns)
-        if self.replaying:
-            key_frame_needed |= self._replay(now_ns)
-        if not self.replaying:
-            self._pace.stop()
+        key_frame_needed = self._start(now_ns) | self._replay(now_ns)
+        if self._new and not self._cohorts:  # nobody is left to wait with
+            key_frame_needed |= self._start(now_ns) | self._replay(now_ns)
         return key_frame_needed
 
     def _start(self, now_ns: int) -> bool:
+        if self._cohorts and now_ns - self._last_start_ns < GATHER_NS:
+            return False
         new, self._new = self._new, []
         new = [each for each in new if each.live and not each.stream.has_started]
         if not new:
             return False
         key_frame_needed = False
         start = self._stream.find_replay_start()
+        alike: dict[Hashable, list[Consumer]] = {}
         for consumer in new:
             among_many = now_ns - self._last_start_ns < MANY_NS
             self._last_start_ns = now_ns
             if start is None or not consumer.stream.begin_replay(start, now_ns):
                 key_frame_needed = True
                 continue
-            self.replaying += (consumer,)
-            self._pace.start(now_ns)
+            alike.setdefault(consumer.stream.replayed_alike, []).append(consumer)
             key_frame_needed |= among_many and start.wear > WORN_SHARE
+        if start is not None and alike:
+            self._pace.start(now_ns)
+            self._cohorts += [
+                Cohort(members, start.first.ext_seq, self._stream, self._network)
+                for members in alike.values()
+            ]
         return key_frame_needed
 
     def _replay(self, now_ns: int) -> bool:
         # Who has been paused or closed meanwhile starts anew, if ever.
-        self.replaying = tuple(each for each in self.replaying if each.is_replaying)
-        if not self.replaying:
-            return False
-        stream_bps = self._stream.bits_per_second(now_ns)
-        size_bytes = self._pace.instalment_bytes(len(self.replaying), stream_bps, now_ns)
-        if not size_bytes:
-            return False
-        for consumer in self.replaying:
-            try:
-                consumer.replay(size_bytes, now_ns)
-            except Exception as error:  # a mistake of ours must not take the class with it
-                self._on_defect(consumer, error)
-        behind = tuple(each for each in self.replaying if each.is_replaying)
-        overtaken = any(not each.stream.has_started for each in self.replaying)
-        self.replaying = behind
+        self._cohorts = [each for each in self._cohorts if each.members]
+        receivers = sum(len(each.members) for each in self._cohorts)
+        overtaken = False
+        if receivers:
+            stream_bps = self._stream.bits_per_second(now_ns)
+            size_bytes = self._pace.instalment_bytes(receivers, stream_bps, now_ns)
+            if size_bytes:
+                overtaken = not all(
+                    [self._advance(each, size_bytes, now_ns) for each in self._cohorts]
+                )
+                self._cohorts = [each for each in self._cohorts if each.members]
+        if not self._cohorts:
+            self._pace.stop()
         return overtaken
+
+    def _advance(self, cohort: Cohort, size_bytes: int, now_ns: int) -> bool:
+        try:
+            return cohort.advance(size_bytes, now_ns)
+        except Exception as error:  # a mistake of ours must not take the class with it
+            for consumer in cohort.members:
+                self._on_defect(consumer, error)
+            return True

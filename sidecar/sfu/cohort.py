@@ -1,0 +1,87 @@
+"""Consumers who have come at the same moment, and are brought up to date together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sidecar.sfu.replay import Replay
+
+if TYPE_CHECKING:
+    from sidecar.sfu.consumer import Consumer
+    from sidecar.sfu.incoming import IncomingStream
+    from sidecar.sfu.network import Network
+
+
+class Cohort:
+    """Gets one replay: its packets are made once, and sent to all members as a whole.
+
+    A member who is paused, closed or started anew has left it.
+    """
+
+    __slots__ = ("_members", "_network", "_recipients", "_replay", "_stream")
+
+    def __init__(
+        self,
+        members: Sequence[Consumer],
+        first_seq: int,
+        stream: IncomingStream,
+        network: Network,
+    ) -> None:
+        """Has its members begin.
+
+        Args:
+            members: Their streams are `OutgoingStream.replayed_alike`.
+            first_seq: Where they start.
+            stream: What they are fed from.
+            network: Sends to all of them.
+        """
+        self._stream = stream
+        self._network = network
+        self._replay = Replay(stream.buffer, first_seq)
+        self._gather(members)
+        for member in members:
+            member.stream.follow(self._replay)
+
+    @property
+    def members(self) -> Sequence[Consumer]:
+        """Those who are still with it."""
+        present = [each for each in self._members if each.live and self._leads(each)]
+        if len(present) < len(self._members):
+            self._gather(present)
+        return self._members
+
+    def advance(self, size_bytes: int, now_ns: int) -> bool:
+        """Sends the next instalment to each member; behind the last one they are up to date.
+
+        Args:
+            size_bytes: Of it, for each.
+            now_ns: The time.
+
+        Returns:
+            False if the buffer has lost packets that had not been sent: they need a key frame.
+        """
+        newest_seq = self._stream.newest_seq
+        members = self.members
+        if self._replay.is_overtaken(newest_seq):
+            for member in members:
+                member.stream.restart()
+            return False
+        packets = self._replay.take(size_bytes, newest_seq)
+        if packets and members:
+            replayed = members[0].stream.replayed(packets, now_ns)
+            for member in members:  # first: whoever is lost on the way has left
+                member.stream.note_replayed(replayed, now_ns)
+            self._recipients.send_rtp(replayed.packets)
+        if self._replay.has_reached(newest_seq):
+            for member in self.members:
+                member.stream.end_replay()
+                member.transport.report_soon()
+        return True
+
+    def _leads(self, consumer: Consumer) -> bool:
+        return consumer.stream.follows(self._replay)
+
+    def _gather(self, members: Sequence[Consumer]) -> None:
+        self._members = members
+        self._recipients = self._network.recipients([each.transport.link for each in members])
