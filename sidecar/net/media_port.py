@@ -93,6 +93,7 @@ class MediaPort:
         self._links: dict[MediaLink, None] = {}
         self._link_by_address: dict[Address, MediaLink] = {}
         self._link_by_username: dict[str, MediaLink] = {}
+        self._is_receiving = False
         self._wake_up: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = _FAR_FUTURE_NS
@@ -153,8 +154,8 @@ class MediaPort:
         self._loop.call_soon(transport.link_closed, "internal-error")
 
     def wake(self) -> None:
-        """Has the worker called in the loop's next round."""
-        if self._wake_up is None:
+        """Has the worker called in the loop's next round, unless it is about to be called."""
+        if self._wake_up is None and not self._is_receiving:
             self._wake_up = self._loop.call_soon(self._on_wake_up)
 
     # sidecar.net.link.Port
@@ -218,6 +219,14 @@ class MediaPort:
         A sender's pacer lets several packets go at a time, of which the first wakes us up. The
         others are waited for, for a moment: a batch costs little more than a packet.
         """
+        self._is_receiving = True
+        try:
+            self._receive_burst()
+        finally:
+            self._is_receiving = False
+        self._process(self._clock())
+
+    def _receive_burst(self) -> None:
         self._drain()
         worker = self._worker
         for _ in range(MAX_NAPS):
@@ -226,7 +235,6 @@ class MediaPort:
             self._nap(NAP_S)
             if not self._drain():
                 break
-        self._process(self._clock())
 
     def _drain(self) -> bool:
         """Takes what has arrived; False if that is nothing."""

@@ -247,7 +247,6 @@ class WebRtcTransport:
             handle_rtcp(self, data, now_ns)
         except RtpError:
             self._discarded += 1
-        self.touch()
 
     # Time and output.
 

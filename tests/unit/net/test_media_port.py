@@ -455,6 +455,31 @@ async def test_wake_ups_are_gathered(server: Server) -> None:
     assert len(server.worker.processed) == 2
 
 
+async def test_who_is_about_to_be_called_is_not_woken_as_well(
+    server: Server, new_peer: NewPeer
+) -> None:
+    server.worker.expects_media = True
+    server.during_nap = server.port.wake  # as by a packet that has come
+    new_peer().send(b"anything")
+    await server.worker.next_call()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert len(server.worker.processed) == 1
+
+
+async def test_a_mistake_in_receiving_does_not_keep_the_worker_asleep(
+    server: Server, new_peer: NewPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported = asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda *_arguments: reported.set())
+    monkeypatch.setattr(server.port, "_sort", lambda *_arguments: 1 // 0)
+    new_peer().send(b"anything")
+    await reported.wait()
+    server.port.wake()
+    await server.worker.next_call()
+    assert len(server.worker.processed) == 1
+
+
 async def test_the_worker_is_called_when_it_wants(server: Server) -> None:
     server.worker.next_timeout_ns = server.clock.now_ns - SECOND_NS  # overdue
     server.port.wake()
