@@ -37,6 +37,9 @@ MAX_NAPS: Final = 3
 """How long the rest of a burst is waited for. Shorter than the event loop's timers can be; nothing
 that it does otherwise could not wait for so long."""
 
+QUIET_NS: Final = 100_000
+"""A burst in which nothing has come for so long is over."""
+
 CONSENT_CHECK_INTERVAL_S: Final = 1.0
 HANDSHAKE_THREADS: Final = 2
 
@@ -94,6 +97,7 @@ class MediaPort:
         self._link_by_address: dict[Address, MediaLink] = {}
         self._link_by_username: dict[str, MediaLink] = {}
         self._is_receiving = False
+        self._last_arrival_ns = 0
         self._wake_up: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = _FAR_FUTURE_NS
@@ -232,6 +236,8 @@ class MediaPort:
         for _ in range(MAX_NAPS):
             if worker is None or not worker.expects_media:
                 break
+            if self._clock() - self._last_arrival_ns >= QUIET_NS:
+                break  # what had to be done with the others took long enough
             self._nap(NAP_S)
             if not self._drain():
                 break
@@ -245,6 +251,7 @@ class MediaPort:
             datagrams = receive()
             if not datagrams:
                 return taken > 0
+            self._last_arrival_ns = self._clock()
             taken += len(datagrams)
             for datagram, address in datagrams:
                 self._sort(datagram, address, now_ns)

@@ -19,7 +19,7 @@ from sidecar.net.dtls import Certificate, DtlsEndpoint
 from sidecar.net.dtls_records import is_dtls
 from sidecar.net.ice import MAX_VALID_ADDRESSES, Address
 from sidecar.net.link import MediaLink
-from sidecar.net.media_port import MAX_DATAGRAMS_PER_WAKE_UP, MAX_NAPS, MediaPort
+from sidecar.net.media_port import MAX_DATAGRAMS_PER_WAKE_UP, MAX_NAPS, QUIET_NS, MediaPort
 from sidecar.net.media_socket import open_media_socket
 from sidecar.ortc.parameters import DtlsParameters, IceParameters
 from sidecar.sfu.batch import Packets
@@ -639,6 +639,19 @@ async def test_a_burst_without_end_is_sent_on_all_the_same(
     peer.send(b"first")
     await server.worker.next_call()
     assert server.naps == MAX_NAPS
+
+
+async def test_a_burst_in_which_nothing_comes_for_a_while_is_over(
+    server: Server, new_peer: NewPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take_long(*_arguments: object) -> None:
+        server.clock.now_ns += QUIET_NS
+
+    monkeypatch.setattr(server.port, "_sort", take_long)
+    server.worker.expects_media = True
+    new_peer().send(b"first")
+    await server.worker.next_call()
+    assert server.naps == 0
 
 
 async def test_what_is_complete_is_not_waited_with(server: Server, new_peer: NewPeer) -> None:
