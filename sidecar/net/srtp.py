@@ -15,7 +15,7 @@ from sidecar.net.limits import MAX_DATAGRAM_BYTES
 REPLAY_WINDOW_PACKETS: Final = 1024
 """How far behind the newest packet one may still arrive (RFC 3711 section 3.3.2: 64 or more)."""
 
-SENDER_WINDOW_PACKETS: Final = 256
+SENDER_WINDOW_PACKETS: Final = 128
 """How far behind the newest packet one may still be sent. libsrtp shifts this window for every
 packet that it protects, which at 1024 costs as much as the encryption."""
 

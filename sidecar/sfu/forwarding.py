@@ -16,7 +16,7 @@ from sidecar.rtp.header_extensions import (
 )
 from sidecar.rtp.packet import RtpPacket
 
-MAX_LATE_PACKETS: Final = 256
+MAX_LATE_PACKETS: Final = 128
 """So far behind the newest one sent, SRTP protects no packet any more under its own number."""
 
 _VERSION_AND_EXTENSION: Final = 0x9000
