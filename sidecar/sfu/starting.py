@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MANY_NS: Final = 1_000_000_000
 """Two who come within this time are taken for the first of many."""
 
-GATHER_NS: Final = 50_000_000
+GATHER_NS: Final = 20_000_000
 """For so long after the last start those who come wait for each other, unless nobody is behind."""
 
 
