@@ -242,6 +242,7 @@ def _words(numbers: Sequence[int]) -> memoryview:
     return memoryview(array("L", numbers))
 
 
+@lru_cache(maxsize=1024)
 def _socket_name(family: int, address: tuple[Any, ...]) -> bytes:
     """A ``sockaddr_in`` or ``sockaddr_in6``, in `_NAME_BYTES`."""
     host, port, *rest = address

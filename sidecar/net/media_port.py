@@ -226,9 +226,9 @@ class MediaPort:
         self._is_receiving = True
         try:
             self._receive_burst()
-        finally:
+        finally:  # also after a mistake of ours: nobody else would call the worker now
             self._is_receiving = False
-        self._process(self._clock())
+            self._process(self._clock())
 
     def _receive_burst(self) -> None:
         self._drain()

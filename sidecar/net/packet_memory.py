@@ -142,7 +142,7 @@ class PacketMemory:
 
         Args:
             image: What to put there.
-            copies: How many of its packets, all in all, there are cells for.
+            copies: How many; all in all they have no more packets than there are cells.
         """
         lengths = image.lengths * copies
         self._lengths[: len(lengths)] = lengths

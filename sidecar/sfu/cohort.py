@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 class Cohort:
     """Gets one replay: its packets are made once, and sent to all members as a whole.
 
-    A member who is paused, closed or started anew has left it.
+    A member who is paused, closed or started anew has left it, which `settle` finds out.
+
+    Attributes:
+        members: Those who were with it when it was settled last.
     """
 
-    __slots__ = ("_members", "_network", "_recipients", "_replay", "_stream")
+    __slots__ = ("_network", "_recipients", "_replay", "_stream", "members")
 
     def __init__(
         self,
@@ -43,16 +46,17 @@ class Cohort:
         for member in members:
             member.stream.follow(self._replay)
 
-    @property
-    def members(self) -> Sequence[Consumer]:
-        """Those who are still with it."""
-        present = [each for each in self._members if each.live and self._leads(each)]
-        if len(present) < len(self._members):
+    def settle(self) -> int:
+        """Lets go of those who have left, and returns how many are still with it."""
+        present = [each for each in self.members if each.live and each.stream.follows(self._replay)]
+        if len(present) < len(self.members):
             self._gather(present)
-        return self._members
+        return len(present)
 
     def advance(self, size_bytes: int, now_ns: int) -> bool:
         """Sends the next instalment to each member; behind the last one they are up to date.
+
+        To be called when it has been settled.
 
         Args:
             size_bytes: Of it, for each.
@@ -68,20 +72,18 @@ class Cohort:
                 member.stream.restart()
             return False
         packets = self._replay.take(size_bytes, newest_seq)
-        if packets and members:
+        if packets:
             replayed = members[0].stream.replayed(packets, now_ns)
             for member in members:  # first: whoever is lost on the way has left
                 member.stream.note_replayed(replayed, now_ns)
             self._recipients.send_rtp(replayed.packets)
+            self.settle()
         if self._replay.has_reached(newest_seq):
             for member in self.members:
                 member.stream.end_replay()
                 member.transport.report_soon()
         return True
 
-    def _leads(self, consumer: Consumer) -> bool:
-        return consumer.stream.follows(self._replay)
-
     def _gather(self, members: Sequence[Consumer]) -> None:
-        self._members = members
+        self.members = members
         self._recipients = self._network.recipients([each.transport.link for each in members])

@@ -22,8 +22,6 @@ MAX_REPLAY_TICKS: Final = 60 * 90_000
 WORN_SHARE: Final = 2 / 3
 """Of the bounds; a key frame that has used up so much of one will soon be of no use."""
 
-_MARKER: Final = 0x80
-
 
 class ReplayStart(NamedTuple):
     """Where a replay begins.
@@ -68,7 +66,7 @@ def find_replay_start(
     for ext_seq in range(first_seq, last_seq + 1):
         packet = buffer.peek(ext_seq)
         if packet is not None:
-            frames += bool(packet.first_word & _MARKER)
+            frames += packet.marker
         elif not holes_are_filled:
             return None
     if frames > MAX_REPLAY_FRAMES or ticks > MAX_REPLAY_TICKS:

@@ -108,9 +108,7 @@ class Starting:
         return key_frame_needed
 
     def _replay(self, now_ns: int) -> bool:
-        # Who has been paused or closed meanwhile starts anew, if ever.
-        self._cohorts = [each for each in self._cohorts if each.members]
-        receivers = sum(len(each.members) for each in self._cohorts)
+        receivers = self._settle()
         overtaken = False
         if receivers:
             stream_bps = self._stream.bits_per_second(now_ns)
@@ -119,10 +117,19 @@ class Starting:
                 overtaken = not all(
                     [self._advance(each, size_bytes, now_ns) for each in self._cohorts]
                 )
-                self._cohorts = [each for each in self._cohorts if each.members]
+                self._settle()
         if not self._cohorts:
             self._pace.stop()
         return overtaken
+
+    def _settle(self) -> int:
+        """Lets go of those who are not behind any more, and returns how many still are.
+
+        Who has been paused or closed meanwhile starts anew, if ever.
+        """
+        sizes = [each.settle() for each in self._cohorts]
+        self._cohorts = [each for each, size in zip(self._cohorts, sizes, strict=True) if size]
+        return sum(sizes)
 
     def _advance(self, cohort: Cohort, size_bytes: int, now_ns: int) -> bool:
         try:
