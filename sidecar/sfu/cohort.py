@@ -77,8 +77,8 @@ class Cohort:
             for member in members:  # first: whoever is lost on the way has left
                 member.stream.note_replayed(replayed, now_ns)
             self._recipients.send_rtp(replayed.packets)
-            self.settle()
         if self._replay.has_reached(newest_seq):
+            self.settle()
             for member in self.members:
                 member.stream.end_replay()
                 member.transport.report_soon()

@@ -118,6 +118,14 @@ def test_who_breaks_while_being_sent_to_takes_nobody_along() -> None:
     assert gets_everything(lesson.peers[2], 55)
 
 
+def test_who_breaks_in_the_last_instalment_is_not_taken_for_up_to_date() -> None:
+    lesson = Newcomers(3, frames=5)
+    lesson.peers[1].link.breaks = True
+    consumers = lesson.come()
+    assert [consumer.closed for consumer in consumers] == [False, True, False]
+    assert [consumer.stream.synchronised for consumer in consumers] == [True, False, True]
+
+
 def test_mistake_is_reported_of_all_whom_it_concerns_and_the_class_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
