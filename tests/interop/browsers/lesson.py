@@ -91,18 +91,25 @@ async def video_growth(
         student; ``longestGapMs`` is the longest time without a new picture in this stretch.
     """
 
-    async def look() -> list[Stats]:
-        return [await teacher.sent("video"), *[await s.received("video") for s in students]]
+    async def look_at_students() -> list[Stats]:
+        return [await student.received("video") for student in students]
 
     for student in students:
         await student.call("restartPictureMeters")
-    before = await look()
+    # A look takes a moment, with all these tabs on one machine: the students' stretch begins before
+    # the teacher's and ends after it, so nothing of the latter is missing in it.
+    students_before = await look_at_students()
+    teacher_before = await teacher.sent("video")
     await teacher.wait_more_sent("video", "framesEncoded", frames)
-    after = await look()
-    sent, *received = (_growth(old, new) for old, new in zip(before, after, strict=True))
-    for growth, new in zip(received, after[1:], strict=True):
-        growth["longestGapMs"] = new["longestGapMs"]
-    return sent, received
+    teacher_after = await teacher.sent("video")
+    students_after = await look_at_students()
+    received = [
+        _growth(before, after)
+        for before, after in zip(students_before, students_after, strict=True)
+    ]
+    for growth, after in zip(received, students_after, strict=True):
+        growth["longestGapMs"] = after["longestGapMs"]
+    return _growth(teacher_before, teacher_after), received
 
 
 def assert_went_on(sent: Stats, received: Stats) -> None:
