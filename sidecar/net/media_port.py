@@ -17,6 +17,7 @@ from sidecar.net.addresses import AddressBook
 from sidecar.net.datagrams import DatagramReceiver, DatagramSender, Receiver
 from sidecar.net.fan import Fan
 from sidecar.net.ice import Address, generate_ice_parameters
+from sidecar.net.limits import RECEIVED_AT_ONCE
 from sidecar.net.link import MediaLink
 from sidecar.net.platform import message_receiver, message_table
 from sidecar.net.stun import is_stun, parse_binding_request
@@ -97,7 +98,6 @@ class MediaPort:
         self._link_by_address: dict[Address, MediaLink] = {}
         self._link_by_username: dict[str, MediaLink] = {}
         self._is_receiving = False
-        self._last_arrival_ns = 0
         self._wake_up: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = _FAR_FUTURE_NS
@@ -231,31 +231,26 @@ class MediaPort:
             self._process(self._clock())
 
     def _receive_burst(self) -> None:
-        self._drain()
-        worker = self._worker
-        for _ in range(MAX_NAPS):
-            if worker is None or not worker.expects_media:
-                break
-            if self._clock() - self._last_arrival_ns >= QUIET_NS:
-                break  # what had to be done with the others took long enough
-            self._nap(NAP_S)
-            if not self._drain():
-                break
-
-    def _drain(self) -> bool:
-        """Takes what has arrived; False if that is nothing."""
-        now_ns = self._clock()
-        receive = self._receiver.receive
-        taken = 0
+        worker, receive, clock = self._worker, self._receiver.receive, self._clock
+        taken = naps = 0
         while taken < MAX_DATAGRAMS_PER_WAKE_UP:
             datagrams = receive()
             if not datagrams:
-                return taken > 0
-            self._last_arrival_ns = self._clock()
+                break
             taken += len(datagrams)
+            now_ns = clock()
             for datagram, address in datagrams:
                 self._sort(datagram, address, now_ns)
-        return False  # what is left has to wait until this is sent on
+            if len(datagrams) == RECEIVED_AT_ONCE:
+                continue  # there may be more
+            if worker is None or not worker.expects_media:
+                break
+            # If it took long to look at these, what follows them is there already, or is late.
+            if clock() - now_ns < QUIET_NS:
+                if naps == MAX_NAPS:
+                    break
+                naps += 1
+                self._nap(NAP_S)
 
     def _sort(self, datagram: bytes, address: Address, now_ns: int) -> None:
         """Hands a datagram to whom it is for."""

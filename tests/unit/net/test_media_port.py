@@ -432,7 +432,8 @@ async def test_a_flood_does_not_keep_the_worker_waiting(
     server: Server, new_peer: NewPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(media_port_module, "MAX_DATAGRAMS_PER_WAKE_UP", 8)
-    monkeypatch.setattr("sidecar.net.datagrams.RECEIVED_AT_ONCE", 4)
+    for module in ("datagrams", "media_port"):
+        monkeypatch.setattr(f"sidecar.net.{module}.RECEIVED_AT_ONCE", 4)
     assert MAX_DATAGRAMS_PER_WAKE_UP >= 8
     peer = new_peer()
     for _ in range(20):
