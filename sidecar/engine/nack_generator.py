@@ -61,7 +61,7 @@ class NackGenerator:
         """The smoothed time from a request to its answer (the 7/8 filter of RFC 6298)."""
         return self._rtt_ns
 
-    def on_packet(self, ext_seq: int, now_ns: int, *, recovered: bool = False) -> bool:
+    def on_packet(self, ext_seq: int, now_ns: int, recovered: bool = False) -> bool:
         """Note a packet received; ``recovered`` says that it came as a retransmission (RTX).
 
         Returns:

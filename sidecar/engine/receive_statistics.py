@@ -82,7 +82,6 @@ class ReceiveStatistics:
         rtp_timestamp: int,
         size_bytes: int,
         now_ns: int,
-        *,
         recovered: bool = False,
     ) -> bool:
         """Count a packet; ``recovered`` says that it came as a retransmission (RTX).

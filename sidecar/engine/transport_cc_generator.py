@@ -37,11 +37,12 @@ class TransportCcGenerator:
     that followed it; senders ignore what they already know.
 
     Attributes:
-        next_timeout_ns: when :meth:`poll` has feedback to send; None while nothing has arrived.
+        next_timeout_ns: when to call :meth:`poll`; None while nothing has arrived.
     """
 
     __slots__ = (
         "_arrivals",
+        "_arrived",
         "_feedback_count",
         "_forgotten_below",
         "_highest",
@@ -55,6 +56,7 @@ class TransportCcGenerator:
         self.next_timeout_ns: int | None = None
         # Any first number is just ahead of, just behind or far from -1: all three are handled.
         self._highest = -1
+        self._arrived: list[tuple[int, int]] = []
         self._arrivals: dict[int, int] = {}
         self._history: deque[dict[int, int]] = deque()
         self._unreported: int | None = None
@@ -64,24 +66,19 @@ class TransportCcGenerator:
 
     def on_packet(self, transport_sequence: int, now_ns: int) -> None:
         """Note the arrival of the packet with this 16-bit transport-wide number."""
-        highest = self._highest
-        ahead = (transport_sequence - highest) & 0xFFFF
-        if 0 < ahead <= MAX_JUMP_PACKETS:
-            ext_seq = self._highest = highest + ahead
-        elif 0 < ahead < _CYCLE - MAX_JUMP_PACKETS:
-            # More than a cycle above all before, so that old and new numbers do not mix.
-            ext_seq = self._highest = (highest // _CYCLE + 2) * _CYCLE + transport_sequence
-        else:
-            ext_seq = highest - (-ahead & 0xFFFF)
-            if not self._admit_late(ext_seq):
-                return
-        self._arrivals[ext_seq] = now_ns
+        self._arrived.append((transport_sequence, now_ns))
         if self.next_timeout_ns is None:
             self.next_timeout_ns = now_ns + INTERVAL_NS
 
     def poll(self, now_ns: int, sender_ssrc: int, media_ssrc: int) -> list[TransportCcFeedback]:
         """Return the feedback that is due: mostly one message, several where it does not fit."""
         if self.next_timeout_ns is None or now_ns < self.next_timeout_ns:
+            return []
+        for transport_sequence, arrival_ns in self._arrived:
+            self._sort_in(transport_sequence, arrival_ns)
+        self._arrived.clear()
+        if not self._arrivals:
+            self.next_timeout_ns = None  # there were only duplicates
             return []
         arrivals = self._arrivals_to_report()
         received = sorted(arrivals)
@@ -103,6 +100,21 @@ class TransportCcGenerator:
             self._feedback_count = (self._feedback_count + 1) & 0xFF
         self._begin_interval(received[-1] + 1)
         return feedback
+
+    def _sort_in(self, transport_sequence: int, now_ns: int) -> None:
+        """Extend a number, and keep when it arrived unless that is known."""
+        highest = self._highest
+        ahead = (transport_sequence - highest) & 0xFFFF
+        if 0 < ahead <= MAX_JUMP_PACKETS:
+            ext_seq = self._highest = highest + ahead
+        elif 0 < ahead < _CYCLE - MAX_JUMP_PACKETS:
+            # More than a cycle above all before, so that old and new numbers do not mix.
+            ext_seq = self._highest = (highest // _CYCLE + 2) * _CYCLE + transport_sequence
+        else:
+            ext_seq = highest - (-ahead & 0xFFFF)
+            if not self._admit_late(ext_seq):
+                return
+        self._arrivals[ext_seq] = now_ns
 
     def _admit_late(self, ext_seq: int) -> bool:
         """Tell a packet that came out of order from a duplicate."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Container
 from typing import Final, NamedTuple
 
 from sidecar.rtp.errors import RtpError
@@ -23,28 +25,36 @@ TRANSPORT_CC_URI: Final = (
 ONE_BYTE_PROFILE: Final = 0xBEDE
 TWO_BYTE_PROFILE: Final = 0x1000  # its low four bits are the application's
 
+_BLOCK_HEADER: Final = struct.Struct("!HH")
+"""Profile, and the length of what follows in words of 32 bits (RFC 3550 section 5.3.1)."""
+
+_ALL_IDS: Final = range(1, 256)
+
 _NS_PER_SECOND: Final = 1_000_000_000
 _ABS_SEND_TIME_FRACTION_BITS: Final = 18
 
 
-def parse_extensions(packet: RtpPacket) -> list[tuple[int, bytes]]:
-    """Lists the header extension elements of a packet as (id, value) pairs.
+def parse_extensions(
+    packet: RtpPacket, wanted: Container[int] = _ALL_IDS
+) -> list[tuple[int, bytes]]:
+    """Lists header extension elements of a packet as (id, value) pairs.
 
     An extension whose profile is not of RFC 8285 has no elements.
+
+    Args:
+        packet: The packet.
+        wanted: The ids of those to list.
 
     Raises:
         RtpError: An element reaches beyond the extension.
     """
     profile = packet.extension_profile
-    if profile == ONE_BYTE_PROFILE:
-        return _parse_one_byte(packet.data, packet.extension_start, packet.extension_end)
-    if profile & 0xFFF0 == TWO_BYTE_PROFILE:
-        return _parse_two_byte(packet.data, packet.extension_start, packet.extension_end)
-    return []
-
-
-def _parse_one_byte(data: bytes, position: int, end: int) -> list[tuple[int, bytes]]:
-    """Parses elements with a one-byte header (RFC 8285, section 4.2)."""
+    if profile != ONE_BYTE_PROFILE:
+        if profile & 0xFFF0 == TWO_BYTE_PROFILE:
+            return _parse_two_byte(packet, wanted)
+        return []
+    # RFC 8285, section 4.2. This runs for every packet that comes in.
+    data, position, end = packet.data, packet.extension_start, packet.extension_end
     elements = []
     while position < end:
         header = data[position]
@@ -58,12 +68,14 @@ def _parse_one_byte(data: bytes, position: int, end: int) -> list[tuple[int, byt
         position += 2 + (header & 0x0F)
         if position > end:
             raise RtpError("RTP header extension element is truncated")
-        elements.append((header >> 4, data[value_start:position]))
+        if header >> 4 in wanted:
+            elements.append((header >> 4, data[value_start:position]))
     return elements
 
 
-def _parse_two_byte(data: bytes, position: int, end: int) -> list[tuple[int, bytes]]:
+def _parse_two_byte(packet: RtpPacket, wanted: Container[int]) -> list[tuple[int, bytes]]:
     """Parses elements with a two-byte header (RFC 8285, section 4.3)."""
+    data, position, end = packet.data, packet.extension_start, packet.extension_end
     elements = []
     while position < end:
         identifier = data[position]
@@ -76,7 +88,8 @@ def _parse_two_byte(data: bytes, position: int, end: int) -> list[tuple[int, byt
         value_end = value_start + data[position]
         if value_end > end:
             raise RtpError("RTP header extension element is truncated")
-        elements.append((identifier, data[value_start:value_end]))
+        if identifier in wanted:
+            elements.append((identifier, data[value_start:value_end]))
         position = value_end
     return elements
 
@@ -96,19 +109,23 @@ def build_extension_block(elements: list[tuple[int, bytes]]) -> bytes:
     """
     if not elements:
         return b""
-    if all(1 <= identifier <= 14 and 1 <= len(value) <= 16 for identifier, value in elements):
-        profile = ONE_BYTE_PROFILE
-        parts = [
-            bytes((identifier << 4 | len(value) - 1,)) + value for identifier, value in elements
-        ]
-    else:
-        if any(not 1 <= identifier <= 255 or len(value) > 255 for identifier, value in elements):
-            raise ValueError("RTP header extension element does not fit the two-byte form")
-        profile = TWO_BYTE_PROFILE
-        parts = [bytes((identifier, len(value))) + value for identifier, value in elements]
-    body = b"".join(parts)
-    body += bytes(-len(body) % 4)
-    return profile.to_bytes(2, "big") + (len(body) // 4).to_bytes(2, "big") + body
+    body = b""
+    for identifier, value in elements:
+        if not 1 <= identifier <= 14 or not 1 <= len(value) <= 16:
+            return _block(TWO_BYTE_PROFILE, _two_byte_body(elements))
+        body += bytes((identifier << 4 | len(value) - 1,)) + value
+    return _block(ONE_BYTE_PROFILE, body)
+
+
+def _two_byte_body(elements: list[tuple[int, bytes]]) -> bytes:
+    if any(not 1 <= identifier <= 255 or len(value) > 255 for identifier, value in elements):
+        raise ValueError("RTP header extension element does not fit the two-byte form")
+    return b"".join([bytes((identifier, len(value))) + value for identifier, value in elements])
+
+
+def _block(profile: int, body: bytes) -> bytes:
+    padding = -len(body) % 4
+    return _BLOCK_HEADER.pack(profile, (len(body) + padding) // 4) + body + bytes(padding)
 
 
 def encode_abs_send_time(time_ns: int) -> bytes:
@@ -128,7 +145,9 @@ def decode_abs_send_time(value: bytes) -> int:
     Raises:
         RtpError: The value is not three bytes.
     """
-    fixed_point = _decode_unsigned(value, 3, "abs-send-time")
+    if len(value) != 3:
+        raise RtpError("abs-send-time is not three bytes")
+    fixed_point = int.from_bytes(value, "big")
     return fixed_point * _NS_PER_SECOND >> _ABS_SEND_TIME_FRACTION_BITS
 
 
@@ -143,7 +162,9 @@ def decode_transport_sequence(value: bytes) -> int:
     Raises:
         RtpError: The value is not two bytes.
     """
-    return _decode_unsigned(value, 2, "transport-wide sequence number")
+    if len(value) != 2:
+        raise RtpError("transport-wide sequence number is not two bytes")
+    return value[0] << 8 | value[1]
 
 
 class AudioLevel(NamedTuple):
@@ -198,9 +219,3 @@ def decode_text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError as error:
         raise RtpError("RTP header extension text is no UTF-8") from error
-
-
-def _decode_unsigned(value: bytes, size_bytes: int, name: str) -> int:
-    if len(value) != size_bytes:
-        raise RtpError(f"{name} is not {size_bytes} bytes")
-    return int.from_bytes(value, "big")

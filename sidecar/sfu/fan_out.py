@@ -44,7 +44,11 @@ class Flow:
 
 
 class FanOut:
-    """Hands a producer's batches to its consumers."""
+    """Hands a producer's batches to its consumers.
+
+    Attributes:
+        has_consumers: Whether there is anybody.
+    """
 
     def __init__(self, network: Network, on_defect: Callable[[Consumer, Exception], None]) -> None:
         """Begins with nobody.
@@ -53,22 +57,19 @@ class FanOut:
             network: Sends to many at once.
             on_defect: Told of a mistake of ours that one of them has brought to light.
         """
+        self.has_consumers = False
         self._network = network
         self._on_defect = on_defect
         self._consumers: Sequence[Consumer] = ()
         self._flows: Sequence[Flow] = ()
         self._apart: Sequence[Consumer] = ()
 
-    @property
-    def has_consumers(self) -> bool:
-        """Whether there is anybody."""
-        return bool(self._consumers)
-
     def set_consumers(self, consumers: Sequence[Consumer]) -> None:
         """Says who gets batches from now on."""
         for gone in set(self._consumers).difference(consumers):
             gone.stream.leave()
         self._consumers = consumers
+        self.has_consumers = bool(consumers)
         self._arrange()
 
     def forward(self, batch: Batch) -> None:

@@ -6,6 +6,7 @@ sequence number, the timestamp and the SSRC are left to each of them.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from sidecar.ortc import RtpMapping
@@ -117,7 +118,7 @@ class PacketTranslator:
         "_abs_send_time_id",
         "_bare_block",
         "_extension_ids",
-        "_payload_types",
+        "_first_words",
         "_send_time",
         "_sent_ns",
     )
@@ -132,7 +133,10 @@ class PacketTranslator:
             abs_send_time_id: The router's id of abs-send-time, which is always written anew.
             hop_by_hop_ids: The router's ids of what stays behind.
         """
-        self._payload_types = mapping.codecs
+        self._first_words = {
+            producer_type: _VERSION_AND_EXTENSION | router_type
+            for producer_type, router_type in mapping.codecs.items()
+        }
         self._abs_send_time_id = abs_send_time_id
         self._sent_ns = -1
         self._send_time = (abs_send_time_id, b"")
@@ -143,6 +147,11 @@ class PacketTranslator:
             for producer_id, router_id in mapping.header_extensions.items()
             if router_id not in left_behind
         }
+
+    @property
+    def extension_ids(self) -> Collection[int]:
+        """The producer's ids of the header extensions that go on."""
+        return self._extension_ids.keys()
 
     def translate(
         self,
@@ -156,7 +165,7 @@ class PacketTranslator:
 
         Args:
             packet: The packet; its payload type is one of the mapping's.
-            elements: Its header extension elements.
+            elements: Of its header extension elements at least those that go on.
             ext_seq: Its extended sequence number.
             is_key_frame: Whether a decoder can start with it.
             now_ns: When it is sent on.
@@ -166,16 +175,16 @@ class PacketTranslator:
             self._sent_ns = now_ns
             self._send_time = (self._abs_send_time_id, encode_abs_send_time(now_ns))
             self._bare_block = build_extension_block([self._send_time])
+        block = self._bare_block
         ids = self._extension_ids
-        kept = [(ids[identifier], value) for identifier, value in elements if identifier in ids]
-        block = build_extension_block([self._send_time, *kept]) if kept else self._bare_block
-        first_word = (
-            _VERSION_AND_EXTENSION
-            | (_MARKER if packet.marker else 0)
-            | self._payload_types[packet.payload_type]
-        )
+        for identifier, _value in elements:
+            if identifier in ids:
+                kept = [(ids[each], value) for each, value in elements if each in ids]
+                block = build_extension_block([self._send_time, *kept])
+                break
+        first_word = self._first_words[packet.payload_type]
         return ForwardedPacket(
-            first_word,
+            first_word | _MARKER if packet.marker else first_word,
             ext_seq,
             packet.timestamp,
             block + packet.data[packet.payload_start : packet.payload_end],

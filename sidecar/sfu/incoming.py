@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from sidecar.engine.key_frame_requester import KeyFrameRequester
@@ -104,6 +104,11 @@ class IncomingStream:
         }
         self._is_video = codec.mime_type.lower().startswith("video/")
 
+    @property
+    def extension_ids(self) -> Collection[int]:
+        """The sender's ids of the header extensions that go on."""
+        return self._translator.extension_ids
+
     def accepts(self, payload_type: int) -> bool:
         """Whether a packet with this payload type belongs to the stream or its repair."""
         return self.is_media(payload_type) or payload_type in self._repaired_payload_types
@@ -128,6 +133,11 @@ class IncomingStream:
     ) -> ForwardedPacket | None:
         """Takes one packet of the stream or of its retransmissions.
 
+        Args:
+            packet: The packet.
+            elements: Of its header extension elements at least those of `extension_ids`.
+            now_ns: The time.
+
         Returns:
             What consumers are to get; None for duplicates, probes, unknown payload types and what
             is far too late.
@@ -139,20 +149,21 @@ class IncomingStream:
         if not self.bytes_received:
             self._rate.sample(0, now_ns)
         self.bytes_received += size_bytes
-        recovered = packet.payload_type in self._repaired_payload_types
-        if recovered:
-            if packet.is_padding_only:
-                return None  # a bandwidth probe
-            repaired = self._repaired_payload_types[packet.payload_type]
-            packet = decapsulate(packet, repaired, self.ssrc or 0)
         inspect = self._inspectors.get(packet.payload_type)
+        recovered = inspect is None
         if inspect is None:
-            return None
-        ext_seq = self._admit(packet, size_bytes, now_ns, recovered)
-        if ext_seq is None:
-            return None
+            repaired = self._repaired_payload_types.get(packet.payload_type)
+            if repaired is None or packet.is_padding_only:
+                return None  # the latter is a bandwidth probe
+            packet = decapsulate(packet, repaired, self.ssrc or 0)
+            inspect = self._inspectors[repaired]
+        ext_seq = self._unwrapper.unwrap(packet.sequence_number)
+        if not self.statistics.on_packet(ext_seq, packet.timestamp, size_bytes, now_ns, recovered):
+            if not self.statistics.take_restart():
+                return None
+            ext_seq = self._restart(packet, size_bytes, now_ns)
         if self._nack is not None:
-            self._nack.on_packet(ext_seq, now_ns, recovered=recovered)
+            self._nack.on_packet(ext_seq, now_ns, recovered)
         if ext_seq > self.newest_seq:
             self.newest_seq = ext_seq
         is_key_frame = inspect(packet.data, packet.payload_start, packet.payload_end)
@@ -219,20 +230,14 @@ class IncomingStream:
             feedback.append(self._key_frame_request(sender_ssrc, self.ssrc))
         return feedback
 
-    def _admit(
-        self, packet: RtpPacket, size_bytes: int, now_ns: int, recovered: bool
-    ) -> int | None:
-        """Numbers and counts a packet; None if it is not to be forwarded."""
-        ext_seq = self._unwrapper.unwrap(packet.sequence_number)
-        statistics = self.statistics
-        if statistics.on_packet(ext_seq, packet.timestamp, size_bytes, now_ns, recovered=recovered):
-            return ext_seq
-        if not statistics.take_restart():
-            return None
-        # The sender has begun a new sequence. Its numbers lie so far above the old ones that
-        # nothing of the old one is asked for any more.
+    def _restart(self, packet: RtpPacket, size_bytes: int, now_ns: int) -> int:
+        """Numbers and counts the first packet of a new sequence.
+
+        Its numbers lie so far above the old ones that nothing of the old one is asked for any
+        more.
+        """
         ext_seq = self._unwrapper.restart(packet.sequence_number)
-        statistics.on_packet(ext_seq, packet.timestamp, size_bytes, now_ns)
+        self.statistics.on_packet(ext_seq, packet.timestamp, size_bytes, now_ns)
         self.forget_key_frame()
         self.restarts += 1
         return ext_seq

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sidecar.ortc.parameters import RtpHeaderExtensionParameters
-from sidecar.rtp.header_extensions import MID_URI, TRANSPORT_CC_URI
+from sidecar.rtp.header_extensions import MID_URI, TRANSPORT_CC_URI, parse_extensions
 from sidecar.rtp.packet import RtpPacket
 from sidecar.sfu.errors import SfuError
 
@@ -22,11 +22,12 @@ class Source:
     Attributes:
         producer: Whose packets they are.
         transport_cc_id: The peer's id of the transport-wide sequence number, or -1.
+        extension_ids: The peer's ids of the header extensions that are of use.
         mid_id: The peer's id of MID, or -1.
         mid: The peer's name of the media section.
     """
 
-    __slots__ = ("mid", "mid_id", "producer", "transport_cc_id")
+    __slots__ = ("extension_ids", "mid", "mid_id", "producer", "transport_cc_id")
 
     def __init__(self, producer: Producer) -> None:
         parameters = producer.rtp_parameters
@@ -34,6 +35,7 @@ class Source:
         self.mid = parameters.mid.encode() if parameters.mid else None
         self.mid_id = _extension_id(parameters.header_extensions, MID_URI)
         self.transport_cc_id = _extension_id(parameters.header_extensions, TRANSPORT_CC_URI)
+        self.extension_ids = frozenset((*producer.stream.extension_ids, self.transport_cc_id))
 
     def recognises(self, packet: RtpPacket, elements: list[tuple[int, bytes]]) -> bool:
         """Whether a packet of unknown SSRC is of this producer, by its MID (RFC 8843)."""
@@ -92,9 +94,13 @@ class StreamTable:
         for ssrc in _consumer_ssrcs(consumer):
             del self._consumer_by_ssrc[ssrc]
 
-    def find_source(self, packet: RtpPacket, elements: list[tuple[int, bytes]]) -> Source | None:
-        """The producer that a packet is of, or None."""
-        return self._source_by_ssrc.get(packet.ssrc) or self._learn(packet, elements)
+    def find_source(self, packet: RtpPacket) -> Source | None:
+        """The producer that a packet is of, or None.
+
+        Raises:
+            RtpError: Its SSRC is new, and its header extension is malformed.
+        """
+        return self._source_by_ssrc.get(packet.ssrc) or self._learn(packet)
 
     def find_producer(self, ssrc: int) -> Producer | None:
         """The producer that has this SSRC, or None."""
@@ -136,7 +142,8 @@ class StreamTable:
             return
         del self._source_by_ssrc[ssrc]
 
-    def _learn(self, packet: RtpPacket, elements: list[tuple[int, bytes]]) -> Source | None:
+    def _learn(self, packet: RtpPacket) -> Source | None:
+        elements = parse_extensions(packet)
         for source in self._sources.values():
             if not source.recognises(packet, elements):
                 continue

@@ -224,11 +224,11 @@ class WebRtcTransport:
             return
         try:
             packet = parse_rtp(data)
-            elements = parse_extensions(packet) if packet.extension_profile else []
-            source = self.streams.find_source(packet, elements)
+            source = self.streams.find_source(packet)
             if source is None:
                 self._discarded += 1
                 return
+            elements = parse_extensions(packet, source.extension_ids)
             transport_cc_id = source.transport_cc_id
             for identifier, value in elements:
                 if identifier == transport_cc_id:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from sidecar.ortc import RtpParameters
-from sidecar.rtp.header_extensions import parse_extensions
 from sidecar.rtp.packet import parse_rtp
 from sidecar.sfu import Producer, SfuError
 from sidecar.sfu.stream_table import StreamTable
@@ -15,7 +14,7 @@ from tests.unit.sfu.support import Lesson, Stage
 
 def find(table: StreamTable, data: bytes) -> Producer | None:
     packet = parse_rtp(data)
-    source = table.find_source(packet, parse_extensions(packet))
+    source = table.find_source(packet)
     return source.producer if source is not None else None
 
 
