@@ -180,6 +180,7 @@ class MessageReceiver:
         "_descriptor",
         "_family",
         "_keep",
+        "_name_bytes",
         "_names",
         "_receive",
         "_sizes",
@@ -210,17 +211,12 @@ class MessageReceiver:
             header.name_length = name_bytes  # what the kernel leaves there is the same
             header.vectors = ctypes.addressof(vectors) + number * ctypes.sizeof(_IoVec)
             header.vector_count = 1
-        self._keep = names, buffers, vectors, messages
+        self._keep = vectors, messages
+        # A slice of such a buffer is bytes, though typeshed takes it for a list.
+        self._names: Any = names
+        self._buffers: Any = buffers
+        self._name_bytes = name_bytes
         self._arguments = ctypes.c_void_p(ctypes.addressof(messages))
-        view = memoryview(buffers).cast("B")
-        self._buffers = [
-            view[number * MAX_RECEIVED_BYTES :][:MAX_RECEIVED_BYTES]
-            for number in range(RECEIVED_AT_ONCE)
-        ]
-        view = memoryview(names).cast("B")
-        self._names = [
-            view[number * _NAME_BYTES :][:name_bytes] for number in range(RECEIVED_AT_ONCE)
-        ]
         half_words = memoryview(messages).cast("B").cast("I")
         first = _MMsgHdr.size_bytes.offset // half_words.itemsize
         self._sizes = half_words[first :: ctypes.sizeof(_MMsgHdr) // half_words.itemsize]
@@ -230,11 +226,16 @@ class MessageReceiver:
         count: int = self._receive(self._descriptor, self._arguments, RECEIVED_AT_ONCE, 0, None)
         if count <= 0:
             return ()
-        family, buffers, names, sizes = self._family, self._buffers, self._names, self._sizes
-        return [
-            (bytes(buffers[number][: sizes[number]]), _address(family, bytes(names[number])))
-            for number in range(count)
-        ]
+        family, buffers, names = self._family, self._buffers, self._names
+        sizes, name_bytes = self._sizes, self._name_bytes
+        received = []
+        buffer = name = 0
+        for number in range(count):
+            datagram: bytes = buffers[buffer : buffer + sizes[number]]
+            received.append((datagram, _address(family, names[name : name + name_bytes])))
+            buffer += MAX_RECEIVED_BYTES
+            name += _NAME_BYTES
+        return received
 
 
 def _words(numbers: Sequence[int]) -> memoryview:

@@ -20,7 +20,7 @@ from sidecar.net.ice import Address, generate_ice_parameters
 from sidecar.net.limits import RECEIVED_AT_ONCE
 from sidecar.net.link import MediaLink
 from sidecar.net.platform import message_receiver, message_table
-from sidecar.net.stun import is_stun, parse_binding_request
+from sidecar.net.stun import LAST_STUN_BYTE, is_stun, parse_binding_request
 from sidecar.ortc.parameters import IceParameters
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class MediaPort:
     Attributes:
         address_book: What is announced to peers.
         routes_version: Another number whenever the route of a link has changed.
-        unknown_datagrams: Received from nobody we know.
+        unknown_datagrams: Received from nobody we know, or nothing that we know.
     """
 
     def __init__(
@@ -232,6 +232,7 @@ class MediaPort:
 
     def _receive_burst(self) -> None:
         worker, receive, clock = self._worker, self._receiver.receive, self._clock
+        link_by_address = self._link_by_address
         taken = naps = 0
         while taken < MAX_DATAGRAMS_PER_WAKE_UP:
             datagrams = receive()
@@ -240,7 +241,14 @@ class MediaPort:
             taken += len(datagrams)
             now_ns = clock()
             for datagram, address in datagrams:
-                self._sort(datagram, address, now_ns)
+                link = link_by_address.get(address)
+                try:
+                    if link is not None and datagram[:1] > LAST_STUN_BYTE:
+                        link.receive(datagram, now_ns)
+                    else:
+                        self._sort(datagram, address, now_ns)
+                except Exception as error:  # a mistake of ours must not take the others with it
+                    self._report(error)
             if len(datagrams) == RECEIVED_AT_ONCE:
                 continue  # there may be more
             if worker is None or not worker.expects_media:
@@ -253,17 +261,16 @@ class MediaPort:
                 self._nap(NAP_S)
 
     def _sort(self, datagram: bytes, address: Address, now_ns: int) -> None:
-        """Hands a datagram to whom it is for."""
-        if not datagram:
-            return
+        """Takes a datagram that may be STUN, or from nobody we know."""
         if is_stun(datagram):
             self._on_stun(datagram, address, now_ns)
-            return
-        link = self._link_by_address.get(address)
-        if link is None:
+        elif datagram:
             self.unknown_datagrams += 1
-        else:
-            link.receive(datagram, now_ns)
+
+    def _report(self, error: Exception) -> None:
+        self._loop.call_exception_handler(
+            {"message": "internal error while receiving", "exception": error}
+        )
 
     def _on_stun(self, datagram: bytes, address: Address, now_ns: int) -> None:
         request = parse_binding_request(datagram)

@@ -8,8 +8,8 @@ memory, one packet in each. What is in there is protected by one pass and leaves
 from __future__ import annotations
 
 import mmap
-import struct
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pylibsrtp import ffi  # type: ignore[attr-defined]  # the binding, for use in place
@@ -33,8 +33,6 @@ _LENGTH_BYTES: Final = 4
 
 _CELL_BYTES: Final = MAX_DATAGRAM_BYTES + -MAX_DATAGRAM_BYTES % _ALIGNMENT
 
-_MAX_PREPARED: Final = 8
-
 
 class Run(NamedTuple):
     """Datagrams of one size, the last of which may be shorter: the kernel can cut them itself.
@@ -45,7 +43,7 @@ class Run(NamedTuple):
     """
 
     first: int
-    sizes: tuple[int, ...]
+    sizes: Sequence[int]
 
     @property
     def segment_bytes(self) -> int:
@@ -62,6 +60,7 @@ class Image:
     """What neighbouring cells are to hold before packets are protected.
 
     Attributes:
+        count: How many packets it has.
         data: From the start of the first cell on.
         lengths: Of each packet, as C integers.
         sizes: Of each after protection, in bytes.
@@ -69,7 +68,7 @@ class Image:
         datagrams: The packets after protection, by copy; see `PacketMemory.datagrams`.
     """
 
-    __slots__ = ("data", "datagrams", "lengths", "runs", "sizes")
+    __slots__ = ("count", "data", "datagrams", "lengths", "runs", "sizes")
 
     def __init__(self, packets: Sequence[bytes], tag_bytes: int) -> None:
         """Lays packets out.
@@ -78,18 +77,15 @@ class Image:
             packets: At most `MAX_PACKETS`, none longer than `MAX_RTP_BYTES`.
             tag_bytes: What protection adds to each.
         """
-        sizes = list(map(len, packets))
-        padded = [packet.ljust(_CELL_BYTES, b"\0") for packet in packets[:-1]]
-        self.data = b"".join([*padded, packets[-1]])
-        self.lengths = struct.pack(f"={len(sizes)}i", *sizes)
-        self.sizes = tuple([size_bytes + tag_bytes for size_bytes in sizes])
-        self.runs = [Run(first, self.sizes[first:last]) for first, last in equal_runs(self.sizes)]
+        lengths = array("i", map(len, packets))
+        cells = [packet.ljust(_CELL_BYTES, b"\0") for packet in packets]
+        cells[-1] = packets[-1]
+        self.count = len(packets)
+        self.data = b"".join(cells)
+        self.lengths = lengths.tobytes()
+        self.sizes = [size_bytes + tag_bytes for size_bytes in lengths]
+        self.runs = equal_runs(self.sizes)
         self.datagrams: dict[int, Sequence[memoryview]] = {}
-
-    @property
-    def count(self) -> int:
-        """How many packets it has."""
-        return len(self.sizes)
 
 
 class Prepared(NamedTuple):
@@ -105,7 +101,7 @@ class Prepared(NamedTuple):
 
 
 class PacketMemory:
-    """The memory, used again and again, and what was prepared for it lately.
+    """The memory, used again and again.
 
     Attributes:
         cells: How many packets it holds, at least `MAX_PACKETS`.
@@ -117,7 +113,6 @@ class PacketMemory:
         "_cells",
         "_lengths",
         "_pages",
-        "_prepared",
         "cells",
         "length_pointers",
         "pointers",
@@ -135,7 +130,6 @@ class PacketMemory:
         lengths = ffi.cast("int *", memory + lengths_start)
         self.pointers: Sequence[Any] = [memory + cell * _CELL_BYTES for cell in range(cells)]
         self.length_pointers: Sequence[Any] = [lengths + cell for cell in range(cells)]
-        self._prepared: dict[tuple[int, int], tuple[Packets, Prepared]] = {}
 
     def load(self, image: Image, copies: int) -> None:
         """Puts copies of an image side by side.
@@ -147,9 +141,9 @@ class PacketMemory:
         lengths = image.lengths * copies
         self._lengths[: len(lengths)] = lengths
         data, count = image.data, image.count
-        size_bytes = len(data)
+        filled = slice(len(data))
         for cell in self._cells[: copies * count : count]:
-            cell[:size_bytes] = data
+            cell[filled] = data
 
     def datagrams(self, image: Image, copy: int) -> Sequence[memoryview]:
         """The packets of a copy after protection, valid until the memory is used again."""
@@ -169,38 +163,28 @@ class PacketMemory:
         """Lays packets out, unless that has just been done for other receivers.
 
         Args:
-            packets: The same object each time; nothing of it may have changed.
+            packets: The same object each time; nothing of it may have changed. It keeps what is
+                made of it, so it must not go to another memory.
             tag_bytes: What protection adds to each.
         """
-        key = tag_bytes, id(packets)
-        known = self._prepared.get(key)
-        if known is not None:
-            return known[1]
-        if len(self._prepared) >= _MAX_PREPARED:
-            self._prepared.clear()
-        prepared = self._prepare(packets.packets, tag_bytes)
-        # With the packets, so that no others come to have their id.
-        self._prepared[key] = packets, prepared
+        prepared: Prepared | None = packets.prepared.get(tag_bytes)
+        if prepared is None:
+            short = [packet for packet in packets.packets if len(packet) <= MAX_RTP_BYTES]
+            images = []
+            for start in range(0, len(short), MAX_PACKETS):
+                images.append(Image(short[start : start + MAX_PACKETS], tag_bytes))
+            prepared = Prepared(images, len(packets.packets) - len(short))
+            packets.prepared[tag_bytes] = prepared
         return prepared
 
-    def _prepare(self, packets: Sequence[bytes], tag_bytes: int) -> Prepared:
-        short = [packet for packet in packets if len(packet) <= MAX_RTP_BYTES]
-        images = [
-            Image(short[start : start + MAX_PACKETS], tag_bytes)
-            for start in range(0, len(short), MAX_PACKETS)
-        ]
-        return Prepared(images, len(packets) - len(short))
 
-
-def equal_runs(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+def equal_runs(sizes: Sequence[int]) -> list[Run]:
     """Cuts datagrams into runs of one size; the last of a run may be shorter than the others.
 
     Args:
         sizes: In bytes.
-
-    Yields:
-        The first datagram of a run, and the first one behind it.
     """
+    runs = []
     count = len(sizes)
     start = 0
     while start < count:
@@ -211,5 +195,6 @@ def equal_runs(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
             end += 1
         if end < limit and sizes[end] < size_bytes:
             end += 1
-        yield start, end
+        runs.append(Run(start, sizes[start:end]))
         start = end
+    return runs

@@ -17,7 +17,9 @@ else:
     # Its package brings a full ICE agent with a DNS library, which are a quarter of our start-up.
     stun = import_alone("aioice.stun")
 
-_FIRST_BYTES_END: Final = b"\x04"
+LAST_STUN_BYTE: Final = b"\x03"
+"""What begins with a higher byte is no STUN (RFC 7983 section 7)."""
+
 _COOKIE: Final = stun.COOKIE.to_bytes(4, "big")
 _FIRST_OPTIONAL_ATTRIBUTE: Final = 0x8000
 _HEADER: Final = struct.Struct("!HHI12s")
@@ -32,7 +34,7 @@ _FINGERPRINT: Final = 0x8028
 def is_stun(datagram: bytes) -> bool:
     """Tells STUN from DTLS, SRTP and SRTCP by the first byte and the cookie (RFC 7983)."""
     return (
-        datagram[:1] < _FIRST_BYTES_END
+        datagram[:1] <= LAST_STUN_BYTE
         and len(datagram) >= stun.HEADER_LENGTH
         and datagram[4:8] == _COOKIE
     )

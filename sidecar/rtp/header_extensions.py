@@ -28,6 +28,12 @@ TWO_BYTE_PROFILE: Final = 0x1000  # its low four bits are the application's
 _BLOCK_HEADER: Final = struct.Struct("!HH")
 """Profile, and the length of what follows in words of 32 bits (RFC 3550 section 5.3.1)."""
 
+_ONE_BYTE_SIZES: Final = bytes(
+    [1, *[0] * 15, *[2 + length for _identifier in range(1, 15) for length in range(16)], *[0] * 16]
+)
+"""Of an element, by its one-byte header: 1 for a byte of padding, 0 for what ends the processing (id
+15, and id 0 with a length), while what came before counts (RFC 8285 section 4.2)."""
+
 _ALL_IDS: Final = range(1, 256)
 
 _NS_PER_SECOND: Final = 1_000_000_000
@@ -58,18 +64,14 @@ def parse_extensions(
     elements = []
     while position < end:
         header = data[position]
-        if header == 0:
-            position += 1
-            continue
-        if header < 0x10 or header >= 0xF0:
-            # Id 15, and id 0 with a length, end the processing; what came before counts.
-            break
-        value_start = position + 1
-        position += 2 + (header & 0x0F)
-        if position > end:
-            raise RtpError("RTP header extension element is truncated")
+        size_bytes = _ONE_BYTE_SIZES[header]
+        if not size_bytes:
+            return elements
         if header >> 4 in wanted:
-            elements.append((header >> 4, data[value_start:position]))
+            elements.append((header >> 4, data[position + 1 : position + size_bytes]))
+        position += size_bytes
+    if position > end:
+        raise RtpError("RTP header extension element is truncated")
     return elements
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from sidecar.rtp.packet import HEADER_BYTES
 from sidecar.sfu.forwarding import ForwardedPacket
 
 HEADER: Final = struct.Struct("!HHII")
 """The fixed part of an RTP header (RFC 3550 section 5.1), which a `ForwardedPacket` lacks: first 16
 bits, sequence number, timestamp, SSRC."""
+
+_pack_header = HEADER.pack
 
 
 class Packets:
@@ -22,12 +25,14 @@ class Packets:
 
     Attributes:
         packets: In their order.
+        prepared: What whoever sends them has made of them, by what it was made for.
     """
 
-    __slots__ = ("packets",)
+    __slots__ = ("packets", "prepared")
 
     def __init__(self, packets: Sequence[bytes]) -> None:
         self.packets = packets
+        self.prepared: dict[int, Any] = {}
 
 
 class Numbers(NamedTuple):
@@ -92,9 +97,6 @@ class Count(NamedTuple):
         )
 
 
-NOTHING: Final = Count()
-
-
 class Batch:
     """The packets of one producer that arrived together, and what is the same for all consumers.
 
@@ -104,14 +106,13 @@ class Batch:
         lowest_seq: The lowest extended sequence number among them.
         newest: The packet with the highest one, among these and all batches before.
         newest_ns: When that was sent on.
-        count_before: What the batches before it had.
-        count: The same with this one.
     """
 
     __slots__ = (
+        "_count",
         "_numbered",
-        "count",
-        "count_before",
+        "_own",
+        "_total",
         "lowest_seq",
         "newest",
         "newest_ns",
@@ -130,42 +131,64 @@ class Batch:
             previous: The batch before it.
         """
         newest = packets[0]
-        lowest_seq = newest.ext_seq
+        newest_seq = lowest_seq = newest.ext_seq
+        size_bytes = payload_bytes = key_frames = 0
         for packet in packets:
-            if packet.ext_seq > newest.ext_seq:
-                newest = packet
-            elif packet.ext_seq < lowest_seq:
-                lowest_seq = packet.ext_seq
-        own = count(packets)
+            ext_seq = packet.ext_seq
+            if ext_seq > newest_seq:
+                newest, newest_seq = packet, ext_seq
+            elif ext_seq < lowest_seq:
+                lowest_seq = ext_seq
+            tail_bytes = len(packet.tail)
+            size_bytes += HEADER_BYTES + tail_bytes
+            payload_bytes += tail_bytes - packet.payload_offset - packet.padding_bytes
+            if packet.is_key_frame:
+                key_frames += 1
         self.packets = packets
         self.now_ns = now_ns
         self.lowest_seq = lowest_seq
         self.newest = newest
         self.newest_ns = now_ns
-        if previous is None:
-            self.count_before, self.count = NOTHING, own
-        else:
-            self.count_before, self.count = previous.count, previous.count.plus(own)
-            if previous.newest.ext_seq > newest.ext_seq:
+        self._own = self._total = len(packets), size_bytes, payload_bytes, key_frames
+        if previous is not None:
+            before = previous._total
+            self._total = (
+                before[0] + len(packets),
+                before[1] + size_bytes,
+                before[2] + payload_bytes,
+                before[3] + key_frames,
+            )
+            if previous.newest.ext_seq > newest_seq:
                 self.newest, self.newest_ns = previous.newest, previous.newest_ns
         self._numbered: dict[Numbers, Packets] = {}
+        self._count: Count | None = None
+
+    @property
+    def own_count(self) -> Count:
+        """What it has."""
+        return Count(*self._own)
+
+    @property
+    def count(self) -> Count:
+        """The same with all batches before it, and the same object each time."""
+        if self._count is None:
+            self._count = Count(*self._total)
+        return self._count
 
     def numbered(self, numbers: Numbers) -> Packets:
         """The packets under a consumer's numbers: the same object for all that have the same."""
-        packets = self._numbered.get(numbers)
-        if packets is None:
-            packets = self._numbered[numbers] = Packets(
-                [numbers.header(each, each.timestamp) + each.tail for each in self.packets]
+        known = self._numbered.get(numbers)
+        if known is not None:
+            return known
+        ssrc, seq_offset, timestamp_offset = numbers
+        packets = []
+        for packet in self.packets:
+            header = _pack_header(
+                packet.first_word,
+                (packet.ext_seq + seq_offset) & 0xFFFF,
+                (packet.timestamp + timestamp_offset) & 0xFFFFFFFF,
+                ssrc,
             )
-        return packets
-
-
-def count(packets: Sequence[ForwardedPacket]) -> Count:
-    """Counts packets."""
-    tail_bytes = payload_bytes = key_frames = 0
-    for packet in packets:
-        size_bytes = len(packet.tail)
-        tail_bytes += size_bytes
-        payload_bytes += size_bytes - packet.payload_offset - packet.padding_bytes
-        key_frames += packet.is_key_frame
-    return Count(len(packets), tail_bytes + HEADER.size * len(packets), payload_bytes, key_frames)
+            packets.append(header + packet.tail)
+        numbered = self._numbered[numbers] = Packets(packets)
+        return numbered

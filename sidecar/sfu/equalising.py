@@ -29,28 +29,23 @@ def equalise(packets: Sequence[ForwardedPacket]) -> None:
     It is done once for all consumers, before any of them gets the packets: what is sent again is
     the same, to the last byte.
     """
-    count = len(packets)
-    if count == 1:
-        return
-    start = 0
-    while start < count:
-        smallest = largest = len(packets[start].tail)
-        end = start + 1
-        while end < count:
-            size_bytes = len(packets[end].tail)
-            smallest, largest = min(smallest, size_bytes), max(largest, size_bytes)
-            if largest - smallest > MAX_PADDING_BYTES - _ALIGNMENT:
-                break
-            end += 1
-        if end - start > 1:
-            _pad(packets[start:end])
-        start = end
+    start = smallest = largest = 0
+    for number, packet in enumerate(packets):
+        size_bytes = len(packet.tail)
+        lower, upper = min(smallest, size_bytes), max(largest, size_bytes)
+        if number > start and upper - lower <= MAX_PADDING_BYTES - _ALIGNMENT:
+            smallest, largest = lower, upper
+            continue
+        _pad(packets[start:number], largest)
+        start, smallest, largest = number, size_bytes, size_bytes
+    _pad(packets[start:], largest)
 
 
-def _pad(packets: Sequence[ForwardedPacket]) -> None:
-    target = max(len(packet.tail) for packet in packets)
-    target += -target % _ALIGNMENT
-    if target > MAX_TAIL_BYTES:
+def _pad(packets: Sequence[ForwardedPacket], largest_bytes: int) -> None:
+    target = largest_bytes + -largest_bytes % _ALIGNMENT
+    if len(packets) < 2 or target > MAX_TAIL_BYTES:
         return
     for packet in packets:
-        packet.pad(target - len(packet.tail))
+        missing = target - len(packet.tail)
+        if missing:
+            packet.pad(missing)

@@ -87,12 +87,11 @@ class ForwardedPacket:
         """Appends padding (RFC 3550 section 5.1) to a packet that nobody has got yet.
 
         Args:
-            count: How many bytes, up to 255; none for 0.
+            count: How many bytes, 1 to 255.
         """
-        if count:
-            self.first_word |= _PADDING
-            self.padding_bytes = count
-            self.tail += bytes(count - 1) + bytes((count,))
+        self.first_word |= _PADDING
+        self.padding_bytes = count
+        self.tail += count.to_bytes(count, "big")
 
     def tail_sent_at(self, now_ns: int) -> bytes:
         """The tail with abs-send-time for sending again; made once for all who get it now."""

@@ -15,7 +15,7 @@ from sidecar.engine.sender_report_mapper import SenderReportMapper
 from sidecar.engine.sequence_rewriter import SequenceRewriter
 from sidecar.ortc.parameters import RtpParameters
 from sidecar.rtp.rtcp import ReportBlock, SenderReport
-from sidecar.sfu.batch import HEADER, Batch, Count, Numbers, Packets, count
+from sidecar.sfu.batch import HEADER, Batch, Count, Numbers, Packets
 from sidecar.sfu.forwarding import MAX_LATE_PACKETS, ForwardedPacket
 from sidecar.sfu.replay import Replay, ReplayStart
 
@@ -243,19 +243,20 @@ class OutgoingStream:
         """
         rewriter = self._rewriter
         sync_seq, numbers = rewriter.sync_seq, self._numbers
-        newest, newest_timestamp = packets[0], 0
+        batch = Batch(packets, now_ns)
+        newest_timestamp = 0
         sent: list[bytes] = []
         for packet in packets:
             ext_seq, timestamp = packet.ext_seq, packet.timestamp
             if ext_seq < sync_seq:
                 timestamp = rewriter.squeezed(ext_seq, timestamp)
-            if ext_seq >= newest.ext_seq:
-                newest, newest_timestamp = packet, timestamp
+            if packet is batch.newest:
+                newest_timestamp = timestamp
             # Without RTX a NACK is answered with the bytes in the buffer, see `_again`.
             is_plain = self._rtx_payload_type(packet) is None
             tail = packet.tail if is_plain else packet.tail_sent_at(now_ns)
             sent.append(numbers.header(packet, timestamp) + tail)
-        return Replayed(Packets(sent), count(packets), newest.ext_seq, newest_timestamp)
+        return Replayed(Packets(sent), batch.count, batch.newest.ext_seq, newest_timestamp)
 
     def note_replayed(self, replayed: Replayed, now_ns: int) -> None:
         """Accounts for what a stream has made that is `replayed_alike`."""
@@ -375,7 +376,7 @@ class OutgoingStream:
 
     def _forward_wholly(self, batch: Batch, out: list[Packets]) -> None:
         out.append(batch.numbered(self._numbers))
-        self._sent = self._sent.plus(batch.count.minus(batch.count_before))
+        self._sent = self._sent.plus(batch.own_count)
         newest = batch.newest
         self._rewriter.note_sent(newest.ext_seq, newest.timestamp, batch.newest_ns)
 

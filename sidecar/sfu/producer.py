@@ -185,11 +185,12 @@ class Producer:
 
     def fan_out(self, now_ns: int) -> None:
         """Hands what has arrived since the last call to every live consumer."""
-        if not self._pending:
+        packets = self._pending
+        if not packets:
             return
-        if self.kind == "video":
-            equalise(self._pending)
-        batch = self._batch = Batch(self._pending, now_ns, self._batch)
+        if len(packets) > 1 and self.kind == "video":
+            equalise(packets)
+        batch = self._batch = Batch(packets, now_ns, self._batch)
         self._pending = []
         self._fan_out.forward(batch)
 

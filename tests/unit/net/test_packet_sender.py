@@ -57,7 +57,7 @@ class FakeTable:
         assert len(names) == 2 * copies
         self.calls.append(copies)
         taken = min(copies, self.takes)
-        self.sent += [(run.sizes, names[2 * copy : 2 * copy + 2]) for copy in range(taken)]
+        self.sent += [(tuple(run.sizes), names[2 * copy : 2 * copy + 2]) for copy in range(taken)]
         return taken
 
 

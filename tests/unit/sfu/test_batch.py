@@ -39,9 +39,10 @@ def test_counts_go_on_from_batch_to_batch() -> None:
     first = Batch([packet(1, key=True), packet(2)], 1)
     second = Batch([packet(3, b"")], 2, first)
     size_bytes = 2 * (12 + len(EXTENSIONS) + len(b"picture"))
-    assert first.count_before == Count()
-    assert first.count == second.count_before == Count(2, size_bytes, 2 * len(b"picture"), 1)
-    assert second.count.minus(first.count) == Count(1, 12 + len(EXTENSIONS), 0, 0)
+    assert first.count == first.own_count == Count(2, size_bytes, 2 * len(b"picture"), 1)
+    assert second.own_count == Count(1, 12 + len(EXTENSIONS), 0, 0)
+    assert second.count == first.count.plus(second.own_count)
+    assert second.count is second.count
 
 
 def test_padding_is_no_payload() -> None:
