@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from sidecar.net.consent import Consent
 from sidecar.net.stun import (
     BindingRequest,
     role_conflict,
@@ -71,12 +72,13 @@ class IceLite:
         last_check_ns: When the last authentic check arrived (monotonic), None before the first.
     """
 
-    __slots__ = ("_previous", "_valid", "last_check_ns", "parameters", "selected")
+    __slots__ = ("_consent", "_previous", "_valid", "last_check_ns", "parameters", "selected")
 
     def __init__(self, parameters: IceParameters) -> None:
         self.parameters = parameters
         self.selected: Address | None = None
         self.last_check_ns: int | None = None
+        self._consent: Consent | None = None
         self._previous: IceParameters | None = None
         self._valid: dict[Address, None] = {}  # in the order of their latest check
 
@@ -109,6 +111,7 @@ class IceLite:
             A username fragment that is void at once: that of an earlier, unfinished restart.
         """
         retired = self._previous
+        self._consent = None
         self._previous = self.parameters
         self.parameters = parameters
         return retired.username_fragment if retired is not None else None
@@ -132,15 +135,29 @@ class IceLite:
         if request.from_controlled:
             return CheckOutcome(role_conflict(request, password))
 
-        outcome = CheckOutcome(success_response(request, source, password), validated=True)
+        response = success_response(request.transaction_id, source, password)
+        outcome = CheckOutcome(response, validated=True)
         if current and self._previous is not None:
             outcome.retired_username = self._previous.username_fragment
-            self._previous = None
+            self._consent = self._previous = None
         self.last_check_ns = now_ns
         self._remember(source, outcome)
         if request.use_candidate or self.selected is None:
             self.selected = source
+        if source == self.selected:
+            self._consent = Consent.of(request, source, password)
         return outcome
+
+    def renew_consent(self, datagram: bytes, source: Address, now_ns: int) -> bytes | None:
+        """Takes the latest check of the selected address once more.
+
+        Returns:
+            The answer; None if the datagram is not that, and has to be looked at by `check`.
+        """
+        response = self._consent.answer(datagram, source) if self._consent is not None else None
+        if response is not None:
+            self.last_check_ns = now_ns
+        return response
 
     def _remember(self, source: Address, outcome: CheckOutcome) -> None:
         self._valid.pop(source, None)

@@ -273,6 +273,14 @@ class MediaPort:
         )
 
     def _on_stun(self, datagram: bytes, address: Address, now_ns: int) -> None:
+        known = self._link_by_address.get(address)
+        response = known.ice.renew_consent(datagram, address, now_ns) if known else None
+        if response is not None:
+            self.send(response, address)
+        else:
+            self._on_check(datagram, address, now_ns)
+
+    def _on_check(self, datagram: bytes, address: Address, now_ns: int) -> None:
         request = parse_binding_request(datagram)
         link = (
             self._link_by_username.get(request.local_username_fragment)

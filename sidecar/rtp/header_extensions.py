@@ -31,8 +31,8 @@ _BLOCK_HEADER: Final = struct.Struct("!HH")
 _ONE_BYTE_SIZES: Final = bytes(
     [1, *[0] * 15, *[2 + length for _identifier in range(1, 15) for length in range(16)], *[0] * 16]
 )
-"""Of an element, by its one-byte header: 1 for a byte of padding, 0 for what ends the processing (id
-15, and id 0 with a length), while what came before counts (RFC 8285 section 4.2)."""
+"""Of an element, by its one-byte header: 1 for a byte of padding, 0 for what ends the processing of
+what follows: id 15, and id 0 with a length (RFC 8285 section 4.2)."""
 
 _ALL_IDS: Final = range(1, 256)
 
@@ -61,7 +61,7 @@ def parse_extensions(
         return []
     # RFC 8285, section 4.2. This runs for every packet that comes in.
     data, position, end = packet.data, packet.extension_start, packet.extension_end
-    elements = []
+    elements: list[tuple[int, bytes]] = []
     while position < end:
         header = data[position]
         size_bytes = _ONE_BYTE_SIZES[header]

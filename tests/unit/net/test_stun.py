@@ -103,7 +103,7 @@ def test_the_mapped_address_is_that_of_the_sample_responses(
     source: tuple[str, int], response: bytes
 ) -> None:
     answer = StunMessage(
-        success_response(parse(RFC_5769_REQUEST), source, RFC_5769_PASSWORD.encode())
+        success_response(parse(RFC_5769_REQUEST).transaction_id, source, RFC_5769_PASSWORD.encode())
     )
     expected = StunMessage(response)
     assert answer.kind == expected.kind == BINDING_SUCCESS
