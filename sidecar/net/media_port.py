@@ -34,9 +34,8 @@ MAX_DATAGRAMS_PER_WAKE_UP: Final = 256
 """What is drained before anything is sent on: bounds the latency of the first packet."""
 
 NAP_S: Final = 0.000_25
-MAX_NAPS: Final = 3
-"""How long the rest of a burst is waited for. Shorter than the event loop's timers can be; nothing
-that it does otherwise could not wait for so long."""
+"""How long the rest of a burst is waited for, once. Shorter than the event loop's timers can be;
+nothing that it does otherwise could not wait for so long."""
 
 QUIET_NS: Final = 100_000
 """A burst in which nothing has come for so long is over."""
@@ -233,7 +232,8 @@ class MediaPort:
     def _receive_burst(self) -> None:
         worker, receive, clock = self._worker, self._receiver.receive, self._clock
         link_by_address = self._link_by_address
-        taken = naps = 0
+        taken = 0
+        has_napped = False
         while taken < MAX_DATAGRAMS_PER_WAKE_UP:
             datagrams = receive()
             if not datagrams:
@@ -255,9 +255,9 @@ class MediaPort:
                 break
             # If it took long to look at these, what follows them is there already, or is late.
             if clock() - now_ns < QUIET_NS:
-                if naps == MAX_NAPS:
+                if has_napped:
                     break
-                naps += 1
+                has_napped = True
                 self._nap(NAP_S)
 
     def _sort(self, datagram: bytes, address: Address, now_ns: int) -> None:
