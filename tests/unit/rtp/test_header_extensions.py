@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import pytest
 
@@ -29,7 +29,9 @@ ONE_BYTE = bytes.fromhex("bede0003 10aa 21bbcc 0000 33 01020304")
 TWO_BYTE = bytes.fromhex("10000003 0100 0201 aa 00 0304 01020304 00")
 
 
-def elements_of(block: str | bytes) -> list[tuple[int, bytes]]:
+def elements_of(
+    block: str | bytes, wanted: Container[int] | None = None
+) -> list[tuple[int, bytes]]:
     extensions = bytes.fromhex(block) if isinstance(block, str) else block
     data = build_rtp(
         payload_type=96,
@@ -40,7 +42,8 @@ def elements_of(block: str | bytes) -> list[tuple[int, bytes]]:
         payload=b"\x10\xff",
         extensions=extensions,
     )
-    return parse_extensions(parse_rtp(data))
+    packet = parse_rtp(data)
+    return parse_extensions(packet) if wanted is None else parse_extensions(packet, wanted)
 
 
 def test_one_byte_form() -> None:
@@ -57,6 +60,19 @@ def test_two_byte_form() -> None:
         (2, b"\xaa"),
         (3, b"\x01\x02\x03\x04"),
     ]
+
+
+@pytest.mark.parametrize("block", [ONE_BYTE, TWO_BYTE])
+def test_only_what_is_wanted_is_listed(block: bytes) -> None:
+    everything = elements_of(block)
+    assert elements_of(block, {3, 1, 9}) == [everything[0], everything[2]]
+    assert elements_of(block, ()) == []
+
+
+@pytest.mark.parametrize("block", ["bede0001 10aa 2fbb", "10000001 0101 0205"])
+def test_what_is_truncated_is_malformed_whatever_is_wanted(block: str) -> None:
+    with pytest.raises(RtpError):
+        elements_of(block, {1})
 
 
 def test_two_byte_form_with_application_bits() -> None:
