@@ -58,3 +58,7 @@ def test_newest_packet_is_that_of_all_batches_so_far() -> None:
     assert [each.lowest_seq for each in (first, late, newer)] == [10, 9, 13]
     assert [each.newest.ext_seq for each in (first, late, newer)] == [12, 12, 13]
     assert [each.newest_ns for each in (first, late, newer)] == [1, 1, 3]
+
+
+def test_lowest_number_is_found_wherever_it_stands() -> None:
+    assert Batch([packet(10), packet(12), packet(8), packet(9)], 1).lowest_seq == 8
