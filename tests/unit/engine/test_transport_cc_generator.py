@@ -75,6 +75,16 @@ def test_arrivals_are_reported_from_the_first_packet_on(
     }
 
 
+def test_each_arrival_is_reported_once_however_many_follow(generator: TransportCcGenerator) -> None:
+    per_interval = MAX_JUMP_PACKETS // 4
+    for interval in range(10):
+        first = interval * per_interval
+        for number in range(first, first + per_interval):
+            generator.on_packet(number & 0xFFFF, interval * 200 * MS)
+        messages = poll(generator, (interval * 200 + 100) * MS)
+        assert list(arrivals(messages)) == list(range(first, first + per_interval))
+
+
 @pytest.mark.parametrize("start", STARTS)
 def test_losses_are_reported_also_at_the_start_of_an_interval(
     generator: TransportCcGenerator, start: int

@@ -13,16 +13,21 @@ from aioice import stun
 
 from sidecar.net.dtls import Certificate, DtlsEndpoint
 from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
-from sidecar.net.ice import Address
+from sidecar.net.ice import Address, CheckOutcome, IceLite
 from sidecar.net.link import MediaLink
 from sidecar.net.packet_memory import PacketMemory
 from sidecar.net.packet_sender import PacketSender
 from sidecar.net.srtp import SrtpSession
+from sidecar.net.stun import parse_binding_request
 from sidecar.ortc.parameters import IceParameters
 from sidecar.sfu import WebRtcTransport, Worker
 from sidecar.sfu.batch import Packets
 
 SECOND_NS = 1_000_000_000
+
+HOME: Address = ("192.0.2.1", 1000)
+ELSEWHERE: Address = ("198.51.100.2", 2000)
+"""Where a peer sends from, and where it goes."""
 
 BINDING_REQUEST = 0x0001
 BINDING_SUCCESS = 0x0101
@@ -453,3 +458,12 @@ def ice_parameters(suffix: str = "") -> IceParameters:
         password=f"password{suffix}".ljust(32, "x"),
         ice_lite=True,
     )
+
+
+def receive_check(
+    ice: IceLite, datagram: bytes, source: Address = HOME, now_ns: int = 0
+) -> CheckOutcome | None:
+    """Has a well-formed check looked at."""
+    request = parse_binding_request(datagram)
+    assert request is not None
+    return ice.check(request, source, now_ns)

@@ -10,23 +10,23 @@ from sidecar.net.stun import parse_binding_request
 from tests.unit.net.support import (
     BINDING_REQUEST,
     BINDING_SUCCESS,
+    ELSEWHERE,
+    HOME,
     SECOND_NS,
     StunMessage,
     build_check,
     build_stun,
     check_attributes,
     ice_parameters,
+    receive_check,
 )
 
-HOME: Address = ("192.0.2.1", 1000)
-ELSEWHERE: Address = ("192.0.2.1", 1001)
 PARAMETERS = ice_parameters()
 
 
-def checked(ice: IceLite, datagram: bytes, source: Address = HOME, now_ns: int = 0) -> bytes | None:
+def checked(ice: IceLite, datagram: bytes, source: Address = HOME) -> bytes | None:
     """Has a check looked at the long way, and returns the answer."""
-    request = parse_binding_request(datagram)
-    outcome = ice.check(request, source, now_ns) if request is not None else None
+    outcome = receive_check(ice, datagram, source)
     return outcome.response if outcome is not None else None
 
 
@@ -79,11 +79,12 @@ def test_right_seals_do_not_make_another_check_the_same(ice: IceLite) -> None:
         assert ice.renew_consent(other, HOME, SECOND_NS) is None
 
 
-def test_from_elsewhere_it_is_another_check(ice: IceLite) -> None:
+@pytest.mark.parametrize("elsewhere", [ELSEWHERE, (HOME[0], 1001)])
+def test_from_elsewhere_it_is_another_check(ice: IceLite, elsewhere: Address) -> None:
     again = build_check(PARAMETERS, nominate=True)
-    assert ice.renew_consent(again, ELSEWHERE, SECOND_NS) is None
-    checked(ice, again, ELSEWHERE)
-    assert ice.renew_consent(again, ELSEWHERE, SECOND_NS) is not None
+    assert ice.renew_consent(again, elsewhere, SECOND_NS) is None
+    checked(ice, again, elsewhere)
+    assert ice.renew_consent(again, elsewhere, SECOND_NS) is not None
     assert ice.renew_consent(again, HOME, SECOND_NS) is None
 
 

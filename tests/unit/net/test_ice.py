@@ -16,12 +16,13 @@ from sidecar.net.ice import (
     IceLite,
     generate_ice_parameters,
 )
-from sidecar.net.stun import parse_binding_request
 from sidecar.ortc.parameters import IceParameters
 from tests.unit.net.support import (
     BINDING_ERROR,
     BINDING_REQUEST,
     BINDING_SUCCESS,
+    ELSEWHERE,
+    HOME,
     SECOND_NS,
     UNKNOWN_ATTRIBUTES,
     XOR_MAPPED_ADDRESS,
@@ -30,19 +31,10 @@ from tests.unit.net.support import (
     build_stun,
     check_attributes,
     ice_parameters,
+    receive_check,
 )
 
-HOME: Address = ("192.0.2.1", 1000)
-ELSEWHERE: Address = ("198.51.100.2", 2000)
 PARAMETERS = ice_parameters()
-
-
-def receive(
-    ice: IceLite, datagram: bytes, source: Address = HOME, now_ns: int = 0
-) -> CheckOutcome | None:
-    request = parse_binding_request(datagram)
-    assert request is not None
-    return ice.check(request, source, now_ns)
 
 
 def check(
@@ -55,7 +47,7 @@ def check(
 ) -> CheckOutcome:
     """Has the peer check, and expects success."""
     datagram = build_check(parameters or ice.parameters, nominate=nominate)
-    outcome = receive(ice, datagram, source, now_ns)
+    outcome = receive_check(ice, datagram, source, now_ns)
     assert outcome is not None and outcome.validated
     assert StunMessage(outcome.response).kind == BINDING_SUCCESS
     return outcome
@@ -123,7 +115,7 @@ def test_a_check_is_answered_with_where_it_came_from() -> None:
 )
 def test_a_check_that_is_not_authentic_gets_no_answer_and_changes_nothing(datagram: bytes) -> None:
     ice = IceLite(PARAMETERS)
-    assert receive(ice, datagram) is None
+    assert receive_check(ice, datagram) is None
     assert ice.selected is None
     assert ice.valid_addresses == ()
     assert ice.last_check_ns is None
@@ -131,7 +123,7 @@ def test_a_check_that_is_not_authentic_gets_no_answer_and_changes_nothing(datagr
 
 def test_a_role_conflict_is_refused_and_validates_nothing() -> None:
     ice = IceLite(PARAMETERS)
-    outcome = receive(ice, build_check(PARAMETERS, nominate=True, controlled=True))
+    outcome = receive_check(ice, build_check(PARAMETERS, nominate=True, controlled=True))
     assert outcome is not None and not outcome.validated
     answer = StunMessage(outcome.response)
     assert (answer.kind, answer.error_code) == (BINDING_ERROR, 487)
@@ -143,7 +135,9 @@ def test_a_role_conflict_is_refused_and_validates_nothing() -> None:
 def test_an_unknown_attribute_is_refused_and_validates_nothing() -> None:
     ice = IceLite(PARAMETERS)
     attributes = [*check_attributes(PARAMETERS, nominate=True), (0x7FFE, b"?")]
-    outcome = receive(ice, build_stun(BINDING_REQUEST, attributes, password=PARAMETERS.password))
+    outcome = receive_check(
+        ice, build_stun(BINDING_REQUEST, attributes, password=PARAMETERS.password)
+    )
     assert outcome is not None and not outcome.validated
     answer = StunMessage(outcome.response)
     assert (answer.kind, answer.error_code) == (BINDING_ERROR, 420)
@@ -195,7 +189,7 @@ def test_every_check_renews_consent() -> None:
 def test_a_refused_check_does_not_renew_consent() -> None:
     ice = IceLite(PARAMETERS)
     check(ice)
-    receive(ice, build_check(PARAMETERS, controlled=True), now_ns=29 * SECOND_NS)
+    receive_check(ice, build_check(PARAMETERS, controlled=True), now_ns=29 * SECOND_NS)
     assert ice.has_expired(31 * SECOND_NS)
 
 
@@ -224,7 +218,7 @@ def test_old_credentials_are_good_until_the_first_check_with_new_ones() -> None:
     assert list(ice.username_fragments) == [renewed.username_fragment]
     assert ice.selected == ELSEWHERE
 
-    assert receive(ice, build_check(PARAMETERS, nominate=True)) is None
+    assert receive_check(ice, build_check(PARAMETERS, nominate=True)) is None
     assert ice.selected == ELSEWHERE
     assert check(ice, parameters=renewed).retired_username is None
 
@@ -233,7 +227,7 @@ def test_a_refused_check_with_new_credentials_does_not_end_the_old_ones() -> Non
     ice = IceLite(PARAMETERS)
     renewed = ice_parameters("renewed")
     ice.restart(renewed)
-    receive(ice, build_check(renewed, controlled=True))
+    receive_check(ice, build_check(renewed, controlled=True))
     check(ice, parameters=PARAMETERS)
 
 
@@ -243,7 +237,7 @@ def test_old_and_new_credentials_do_not_mix() -> None:
     ice.restart(renewed)
     for user, password in ((PARAMETERS, renewed.password), (renewed, PARAMETERS.password)):
         datagram = build_stun(BINDING_REQUEST, check_attributes(user), password=password)
-        assert receive(ice, datagram) is None
+        assert receive_check(ice, datagram) is None
 
 
 def test_a_second_restart_voids_the_oldest_credentials_at_once() -> None:
@@ -252,7 +246,7 @@ def test_a_second_restart_voids_the_oldest_credentials_at_once() -> None:
     ice.restart(second)
     assert ice.restart(third) == PARAMETERS.username_fragment
     assert list(ice.username_fragments) == [third.username_fragment, second.username_fragment]
-    assert receive(ice, build_check(PARAMETERS)) is None
+    assert receive_check(ice, build_check(PARAMETERS)) is None
     check(ice, parameters=second)
     assert check(ice, parameters=third).retired_username == second.username_fragment
 

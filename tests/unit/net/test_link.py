@@ -18,6 +18,8 @@ from sidecar.ortc.parameters import DtlsFingerprint, DtlsParameters
 from sidecar.sfu import SfuError
 from sidecar.sfu.batch import Packets
 from tests.unit.net.support import (
+    ELSEWHERE,
+    HOME,
     FakePort,
     FakeTransport,
     ManualLoop,
@@ -30,8 +32,6 @@ PeerRole = Literal["auto", "client", "server"]
 
 OUR_CERTIFICATE = Certificate()
 PEER_CERTIFICATE = Certificate()
-HOME: Address = ("192.0.2.1", 1000)
-ELSEWHERE: Address = ("198.51.100.2", 2000)
 
 RTP_PACKET = bytes([0x80, 96, 0, 1]) + bytes(4) + b"ssrc" + b"payload"
 RTCP_PACKET = bytes.fromhex("80c90001") + b"ssrc"

@@ -19,6 +19,7 @@ from sidecar.rtp.rtcp import ReportBlock, SenderReport
 from sidecar.sfu.batch import Batch, Count, Packets
 from sidecar.sfu.forwarding import MAX_LATE_PACKETS, ForwardedPacket
 from sidecar.sfu.outgoing import OutgoingStart, OutgoingStream
+from sidecar.sfu.replay import ReplayStart
 from tests.unit.ortc.builders import consumable
 from tests.unit.sfu import media
 from tests.unit.sfu.support import MS, S
@@ -161,6 +162,19 @@ class TestForwarding:
             payload_bytes=sum(len(packet.payload) for packet in sent),
             key_frames=1,
         )
+
+
+class TestReplay:
+    def test_what_is_sent_out_of_order_is_accounted_for_by_its_newest_packet(
+        self, outgoing: Outgoing
+    ) -> None:
+        packets = [outgoing.packet(70_000 + number, key=number == 0) for number in range(10)]
+        outgoing.stream.begin_replay(ReplayStart(packets[0], packets[9], 0.0), outgoing.now_ns)
+        replayed = outgoing.stream.replayed([packets[5], packets[3], packets[4]], outgoing.now_ns)
+        newest = parse_rtp(replayed.packets.packets[0])
+        assert replayed.newest_seq == packets[5].ext_seq
+        offset = outgoing.stream.numbers.timestamp_offset
+        assert (replayed.newest_timestamp + offset) & 0xFFFFFFFF == newest.timestamp
 
 
 class TestRetransmission:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import pytest
 
 from sidecar.ortc import RtcpParameters
+from sidecar.rtp.header_extensions import parse_extensions
 from sidecar.rtp.packet import parse_rtp
-from sidecar.rtp.rtcp import Bye, GenericNack, PictureLossIndication, ReceiverReport, parse_rtcp
+from sidecar.rtp.rtcp import (
+    Bye,
+    GenericNack,
+    PictureLossIndication,
+    ReceiverReport,
+    TransportCcFeedback,
+    parse_rtcp,
+)
 from sidecar.sfu import SfuError
 from sidecar.sfu.transport import MAX_COMPOUND_BYTES, MAX_RTP_BYTES
 from tests.unit.sfu import media
@@ -274,3 +282,22 @@ def test_rtp_goes_out_in_the_order_of_arrival() -> None:
     payloads = [b"\x61%d" % number for number in range(20)]
     lesson.teacher.sends(*(media.rtp(101 + n, payload) for n, payload in enumerate(payloads)))
     assert [parse_rtp(data).payload for data in lesson.student.link.rtp] == payloads
+
+
+def test_header_extensions_that_are_for_the_receiver_arrive() -> None:
+    lesson = Lesson()
+    lesson.start()
+    elements = ((media.TRANSPORT_CC, b"\x00\x07"), (media.ORIENTATION, b"\x01"))
+    lesson.teacher.sends(media.rtp(101, elements=elements))
+    (packet,) = lesson.student.gets()
+    assert (media.ROUTER_ORIENTATION, b"\x01") in parse_extensions(packet)
+
+
+def test_transport_wide_numbers_are_reported_to_the_sender() -> None:
+    lesson = Lesson()
+    for number in range(3):
+        elements = ((media.TRANSPORT_CC, bytes((0, 7 + number))),)
+        lesson.teacher.sends(media.rtp(100 + number, elements=elements))
+    lesson.advance(200 * MS)
+    (feedback,) = [each for each in lesson.teacher.hears() if isinstance(each, TransportCcFeedback)]
+    assert (feedback.base_sequence, len(feedback.deltas)) == (7, 3)
