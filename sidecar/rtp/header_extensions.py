@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Container
 from typing import Final, NamedTuple
 
 from sidecar.rtp.errors import RtpError
-from sidecar.rtp.packet import RtpPacket
+from sidecar.rtp.packet import EXTENSION_HEADER_BYTES, RtpPacket
 
 MID_URI: Final = "urn:ietf:params:rtp-hdrext:sdes:mid"
 RTP_STREAM_ID_URI: Final = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
@@ -28,56 +27,64 @@ TWO_BYTE_PROFILE: Final = 0x1000  # its low four bits are the application's
 _BLOCK_HEADER: Final = struct.Struct("!HH")
 """Profile, and the length of what follows in words of 32 bits (RFC 3550 section 5.3.1)."""
 
-_ONE_BYTE_SIZES: Final = bytes(
-    [1, *[0] * 15, *[2 + length for _identifier in range(1, 15) for length in range(16)], *[0] * 16]
-)
-"""Of an element, by its one-byte header: 1 for a byte of padding, 0 for what ends the processing of
-what follows: id 15, and id 0 with a length (RFC 8285 section 4.2)."""
-
-_ALL_IDS: Final = range(1, 256)
+_STOP_ID: Final = 15
+"""In the one-byte form: what follows is not looked at (RFC 8285 section 4.2)."""
 
 _NS_PER_SECOND: Final = 1_000_000_000
 _ABS_SEND_TIME_FRACTION_BITS: Final = 18
 
 
-def parse_extensions(
-    packet: RtpPacket, wanted: Container[int] = _ALL_IDS
-) -> list[tuple[int, bytes]]:
-    """Lists header extension elements of a packet as (id, value) pairs.
+def parse_extensions(packet: RtpPacket) -> list[tuple[int, bytes]]:
+    """Lists the header extension elements of a packet as (id, value) pairs.
 
     An extension whose profile is not of RFC 8285 has no elements.
 
-    Args:
-        packet: The packet.
-        wanted: The ids of those to list.
+    Raises:
+        RtpError: An element reaches beyond the extension.
+    """
+    data = packet.data
+    return [(identifier, data[start:end]) for identifier, start, end in locate_extensions(packet)]
+
+
+def locate_extensions(packet: RtpPacket) -> list[tuple[int, int, int]]:
+    """Lists the same by where their values lie in the packet: id, start and end.
 
     Raises:
         RtpError: An element reaches beyond the extension.
     """
     profile = packet.extension_profile
-    if profile != ONE_BYTE_PROFILE:
-        if profile & 0xFFF0 == TWO_BYTE_PROFILE:
-            return _parse_two_byte(packet, wanted)
-        return []
-    # RFC 8285, section 4.2. This runs for every packet that comes in.
-    data, position, end = packet.data, packet.extension_start, packet.extension_end
-    elements: list[tuple[int, bytes]] = []
+    if profile == ONE_BYTE_PROFILE:
+        return _locate_one_byte(packet)
+    if profile & 0xFFF0 == TWO_BYTE_PROFILE:
+        return _locate_two_byte(packet)
+    return []
+
+
+def _locate_one_byte(packet: RtpPacket) -> list[tuple[int, int, int]]:
+    """Finds elements with a one-byte header (RFC 8285, section 4.2)."""
+    data, end = packet.data, packet.payload_start
+    position = packet.extension_start + EXTENSION_HEADER_BYTES
+    elements: list[tuple[int, int, int]] = []
     while position < end:
         header = data[position]
-        size_bytes = _ONE_BYTE_SIZES[header]
-        if not size_bytes:
+        value_start = position + 1
+        if header == 0:  # padding
+            position = value_start
+            continue
+        identifier = header >> 4
+        if identifier in (0, _STOP_ID):  # id 0 with a length ends it as well
             return elements
-        if header >> 4 in wanted:
-            elements.append((header >> 4, data[position + 1 : position + size_bytes]))
-        position += size_bytes
-    if position > end:
-        raise RtpError("RTP header extension element is truncated")
+        position = value_start + (header & 0x0F) + 1
+        if position > end:
+            raise RtpError("RTP header extension element is truncated")
+        elements.append((identifier, value_start, position))
     return elements
 
 
-def _parse_two_byte(packet: RtpPacket, wanted: Container[int]) -> list[tuple[int, bytes]]:
-    """Parses elements with a two-byte header (RFC 8285, section 4.3)."""
-    data, position, end = packet.data, packet.extension_start, packet.extension_end
+def _locate_two_byte(packet: RtpPacket) -> list[tuple[int, int, int]]:
+    """Finds elements with a two-byte header (RFC 8285, section 4.3)."""
+    data, end = packet.data, packet.payload_start
+    position = packet.extension_start + EXTENSION_HEADER_BYTES
     elements = []
     while position < end:
         identifier = data[position]
@@ -90,8 +97,7 @@ def _parse_two_byte(packet: RtpPacket, wanted: Container[int]) -> list[tuple[int
         value_end = value_start + data[position]
         if value_end > end:
             raise RtpError("RTP header extension element is truncated")
-        if identifier in wanted:
-            elements.append((identifier, data[value_start:value_end]))
+        elements.append((identifier, value_start, value_end))
         position = value_end
     return elements
 
@@ -156,17 +162,6 @@ def decode_abs_send_time(value: bytes) -> int:
 def encode_transport_sequence(sequence_number: int) -> bytes:
     """Encodes a transport-wide sequence number, taken modulo 65536."""
     return (sequence_number & 0xFFFF).to_bytes(2, "big")
-
-
-def decode_transport_sequence(value: bytes) -> int:
-    """Decodes a transport-wide sequence number.
-
-    Raises:
-        RtpError: The value is not two bytes.
-    """
-    if len(value) != 2:
-        raise RtpError("transport-wide sequence number is not two bytes")
-    return value[0] << 8 | value[1]
 
 
 class AudioLevel(NamedTuple):

@@ -9,6 +9,9 @@ from sidecar.rtp.errors import RtpError
 
 HEADER_BYTES: Final = 12
 
+EXTENSION_HEADER_BYTES: Final = 4
+"""Of a header extension: its profile, and how many words of 32 bits follow."""
+
 _HEADER: Final = struct.Struct("!BBHII")
 _EXTENSION_HEADER: Final = struct.Struct("!HH")
 # Bound methods spare two attribute look-ups for every packet that comes in.
@@ -24,27 +27,20 @@ class RtpPacket:
 
     Attributes:
         data: The whole packet.
-        marker: The marker bit.
         payload_type: 0 to 127.
         sequence_number: 16 bits.
         timestamp: 32 bits, in units of the payload's clock rate.
         ssrc: Synchronisation source.
-        extension_profile: 16-bit profile of the header extension, 0 if there is
-            none; 0xBEDE is the one-byte form, 0x100x the two-byte form of RFC 8285.
-        extension_start: Where the extension elements start in `data`.
-        extension_end: Where they end; equal to `extension_start` if there are none.
+        extension_start: Where the header extension starts in `data`, its own header
+            included. It ends where the payload starts, which is the same place if
+            there is none.
         payload_start: Where the payload starts in `data`.
         payload_end: Where it ends, padding excluded.
-        padding_bytes: Length of the padding, its count byte included.
     """
 
     __slots__ = (
         "data",
-        "extension_end",
-        "extension_profile",
         "extension_start",
-        "marker",
-        "padding_bytes",
         "payload_end",
         "payload_start",
         "payload_type",
@@ -54,17 +50,34 @@ class RtpPacket:
     )
 
     data: bytes
-    marker: bool
     payload_type: int
     sequence_number: int
     timestamp: int
     ssrc: int
-    extension_profile: int
     extension_start: int
-    extension_end: int
     payload_start: int
     payload_end: int
-    padding_bytes: int
+
+    @property
+    def marker(self) -> bool:
+        """The marker bit."""
+        return self.data[1] > 0x7F
+
+    @property
+    def extension_profile(self) -> int:
+        """16-bit profile of the header extension, 0 if there is none.
+
+        0xBEDE is the one-byte form, 0x100x the two-byte form of RFC 8285.
+        """
+        if self.extension_start == self.payload_start:
+            return 0
+        profile: int = _unpack_extension_header(self.data, self.extension_start)[0]
+        return profile
+
+    @property
+    def padding_bytes(self) -> int:
+        """Length of the padding, its count byte included."""
+        return len(self.data) - self.payload_end
 
     @property
     def payload(self) -> bytes:
@@ -105,39 +118,31 @@ def parse_rtp(data: bytes) -> RtpPacket:
     if first & 0xC0 != 0x80:
         raise RtpError("RTP version is not 2")
 
-    payload_start = HEADER_BYTES + ((first & 0x0F) << 2)
-    extension_profile = 0
-    extension_start = payload_start
+    extension_start = payload_start = HEADER_BYTES + ((first & 0x0F) << 2)
     if first & 0x10:
-        extension_start += 4
-        if extension_start > payload_end:
+        if payload_start + EXTENSION_HEADER_BYTES > payload_end:
             raise RtpError("RTP header extension is truncated")
-        extension_profile, words = _unpack_extension_header(data, payload_start)
-        payload_start = extension_start + (words << 2)
+        _profile, words = _unpack_extension_header(data, payload_start)
+        payload_start += EXTENSION_HEADER_BYTES + (words << 2)
     if payload_start > payload_end:
         raise RtpError("RTP header is truncated")
 
-    padding_bytes = 0
     if first & 0x20:
         padding_bytes = data[-1]
         if not 0 < padding_bytes <= payload_end - payload_start:
             raise RtpError("RTP padding length is invalid")
         payload_end -= padding_bytes
 
-    # An __init__ with twelve arguments would cost as much as all of the above.
+    # An __init__ with eight arguments would cost as much as all of the above.
     packet = _new_packet(RtpPacket)
     packet.data = data
-    packet.marker = second > 0x7F
     packet.payload_type = second & 0x7F
     packet.sequence_number = sequence_number
     packet.timestamp = timestamp
     packet.ssrc = ssrc
-    packet.extension_profile = extension_profile
     packet.extension_start = extension_start
-    packet.extension_end = payload_start
     packet.payload_start = payload_start
     packet.payload_end = payload_end
-    packet.padding_bytes = padding_bytes
     return packet
 
 

@@ -6,7 +6,7 @@ sequence number, the timestamp and the SSRC are left to each of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sidecar.ortc import RtpMapping
@@ -133,8 +133,9 @@ class PacketTranslator:
             hop_by_hop_ids: The router's ids of what stays behind.
         """
         self._first_words = {
-            producer_type: _VERSION_AND_EXTENSION | router_type
+            producer_type | marker: _VERSION_AND_EXTENSION | router_type | marker
             for producer_type, router_type in mapping.codecs.items()
+            for marker in (0, _MARKER)
         }
         self._abs_send_time_id = abs_send_time_id
         self._sent_ns = -1
@@ -148,14 +149,14 @@ class PacketTranslator:
         }
 
     @property
-    def extension_ids(self) -> Collection[int]:
-        """The producer's ids of the header extensions that go on."""
-        return self._extension_ids.keys()
+    def extension_ids(self) -> Mapping[int, int]:
+        """The producer's ids of the header extensions that go on, and the router's."""
+        return self._extension_ids
 
     def translate(
         self,
         packet: RtpPacket,
-        elements: list[tuple[int, bytes]],
+        elements: Sequence[tuple[int, bytes]],
         ext_seq: int,
         is_key_frame: bool,
         now_ns: int,
@@ -164,7 +165,7 @@ class PacketTranslator:
 
         Args:
             packet: The packet; its payload type is one of the mapping's.
-            elements: Of its header extension elements at least those that go on.
+            elements: Of its header extension elements those that go on, under the router's ids.
             ext_seq: Its extended sequence number.
             is_key_frame: Whether a decoder can start with it.
             now_ns: When it is sent on.
@@ -173,17 +174,15 @@ class PacketTranslator:
             # What arrives together is sent on together.
             self._sent_ns = now_ns
             self._send_time = (self._abs_send_time_id, encode_abs_send_time(now_ns))
-            self._bare_block = build_extension_block([self._send_time])
-        block = self._bare_block
-        ids = self._extension_ids
-        for identifier, _value in elements:
-            if identifier in ids:
-                kept = [(ids[each], value) for each, value in elements if each in ids]
-                block = build_extension_block([self._send_time, *kept])
-                break
-        first_word = self._first_words[packet.payload_type]
+            self._bare_block = b""
+        if elements:
+            block = build_extension_block([self._send_time, *elements])
+        else:
+            block = self._bare_block
+            if not block:
+                block = self._bare_block = build_extension_block([self._send_time])
         return ForwardedPacket(
-            first_word | _MARKER if packet.marker else first_word,
+            self._first_words[packet.data[1]],
             ext_seq,
             packet.timestamp,
             block + packet.data[packet.payload_start : packet.payload_end],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from sidecar.engine.key_frame_requester import KeyFrameRequester
@@ -105,8 +105,8 @@ class IncomingStream:
         self._is_video = codec.mime_type.lower().startswith("video/")
 
     @property
-    def extension_ids(self) -> Collection[int]:
-        """The sender's ids of the header extensions that go on."""
+    def extension_ids(self) -> Mapping[int, int]:
+        """The sender's ids of the header extensions that go on, and the router's."""
         return self._translator.extension_ids
 
     def accepts(self, payload_type: int) -> bool:
@@ -129,13 +129,14 @@ class IncomingStream:
         return min(request_ns, nack_ns)
 
     def receive(
-        self, packet: RtpPacket, elements: list[tuple[int, bytes]], now_ns: int
+        self, packet: RtpPacket, elements: Sequence[tuple[int, bytes]], now_ns: int
     ) -> ForwardedPacket | None:
         """Takes one packet of the stream or of its retransmissions.
 
         Args:
             packet: The packet.
-            elements: Of its header extension elements at least those of `extension_ids`.
+            elements: Of its header extension elements those of `extension_ids`, under the
+                router's ids.
             now_ns: The time.
 
         Returns:

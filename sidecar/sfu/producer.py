@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sidecar.ortc.parameters import MediaKind, RtpParameters
@@ -160,8 +161,10 @@ class Producer:
         self._key_frame_wanted = False
         return self.stream.poll(now_ns, sender_ssrc)
 
-    def receive(self, packet: RtpPacket, elements: list[tuple[int, bytes]], now_ns: int) -> None:
-        """Takes one packet; `fan_out` sends it on.
+    def receive(
+        self, packet: RtpPacket, elements: Sequence[tuple[int, bytes]], now_ns: int
+    ) -> None:
+        """Takes one packet; `fan_out` sends it on. See `IncomingStream.receive`.
 
         Raises:
             RtpError: It is malformed.

@@ -8,6 +8,7 @@ from sidecar.ortc.parameters import RtpHeaderExtensionParameters
 from sidecar.rtp.header_extensions import MID_URI, TRANSPORT_CC_URI, parse_extensions
 from sidecar.rtp.packet import RtpPacket
 from sidecar.sfu.errors import SfuError
+from sidecar.sfu.extension_reader import ExtensionReader
 
 if TYPE_CHECKING:
     from sidecar.sfu.consumer import Consumer
@@ -21,21 +22,22 @@ class Source:
 
     Attributes:
         producer: Whose packets they are.
-        transport_cc_id: The peer's id of the transport-wide sequence number, or -1.
-        extension_ids: The peer's ids of the header extensions that are of use.
+        extensions: Reads the packets' header extensions.
         mid_id: The peer's id of MID, or -1.
         mid: The peer's name of the media section.
     """
 
-    __slots__ = ("extension_ids", "mid", "mid_id", "producer", "transport_cc_id")
+    __slots__ = ("extensions", "mid", "mid_id", "producer")
 
     def __init__(self, producer: Producer) -> None:
         parameters = producer.rtp_parameters
         self.producer = producer
         self.mid = parameters.mid.encode() if parameters.mid else None
         self.mid_id = _extension_id(parameters.header_extensions, MID_URI)
-        self.transport_cc_id = _extension_id(parameters.header_extensions, TRANSPORT_CC_URI)
-        self.extension_ids = frozenset((*producer.stream.extension_ids, self.transport_cc_id))
+        self.extensions = ExtensionReader(
+            producer.stream.extension_ids,
+            _extension_id(parameters.header_extensions, TRANSPORT_CC_URI),
+        )
 
     def recognises(self, packet: RtpPacket, elements: list[tuple[int, bytes]]) -> bool:
         """Whether a packet of unknown SSRC is of this producer, by its MID (RFC 8843)."""

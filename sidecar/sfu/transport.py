@@ -16,7 +16,6 @@ from sidecar.ortc.parameters import (
     RtpParameters,
 )
 from sidecar.rtp.errors import RtpError
-from sidecar.rtp.header_extensions import decode_transport_sequence, parse_extensions
 from sidecar.rtp.packet import parse_rtp
 from sidecar.rtp.rtcp import Bye, ReceiverReport, RtcpPacket
 from sidecar.sfu.batch import Packets
@@ -228,11 +227,9 @@ class WebRtcTransport:
             if source is None:
                 self._discarded += 1
                 return
-            elements = parse_extensions(packet, source.extension_ids)
-            transport_cc_id = source.transport_cc_id
-            for identifier, value in elements:
-                if identifier == transport_cc_id:
-                    self._transport_cc.on_packet(decode_transport_sequence(value), now_ns)
+            transport_sequence, elements = source.extensions.read(packet)
+            if transport_sequence >= 0:
+                self._transport_cc.on_packet(transport_sequence, now_ns)
             source.producer.receive(packet, elements, now_ns)
         except RtpError:
             self._discarded += 1

@@ -27,7 +27,7 @@ def test_plain() -> None:
     assert packet.timestamp == 3000
     assert packet.ssrc == 0xDEADBEEF
     assert packet.extension_profile == 0
-    assert packet.extension_start == packet.extension_end == 12
+    assert packet.extension_start == 12
     assert (packet.payload_start, packet.payload_end) == (12, 15)
     assert packet.padding_bytes == 0
     assert packet.payload == b"\x01\x02\x03"
@@ -48,27 +48,27 @@ def test_largest_field_values() -> None:
 def test_contributing_sources_are_skipped() -> None:
     packet = parse_rtp(WITH_CSRCS)
     assert packet.marker is False
-    assert packet.extension_start == packet.extension_end == 20
+    assert packet.extension_start == packet.payload_start == 20
     assert packet.payload == b"\x99"
 
 
 def test_extension() -> None:
     packet = parse_rtp(WITH_EXTENSION)
     assert packet.extension_profile == 0xBEDE
-    assert (packet.extension_start, packet.extension_end) == (16, 20)
+    assert (packet.extension_start, packet.payload_start) == (12, 20)
     assert packet.payload == b"\x99"
 
 
 def test_extension_without_elements() -> None:
     packet = parse_rtp(bytes.fromhex("90 60 0001 00000002 00000003 bede0000 99"))
     assert packet.extension_profile == 0xBEDE
-    assert packet.extension_start == packet.extension_end == packet.payload_start == 16
+    assert (packet.extension_start, packet.payload_start) == (12, 16)
 
 
 def test_contributing_source_extension_and_padding_together() -> None:
     packet = parse_rtp(WITH_CSRC_EXTENSION_PADDING)
     assert packet.extension_profile == 0x1000
-    assert (packet.extension_start, packet.extension_end) == (20, 24)
+    assert (packet.extension_start, packet.payload_start) == (16, 24)
     assert packet.payload == b"\x77\x88"
     assert packet.padding_bytes == 3
     assert not packet.is_padding_only

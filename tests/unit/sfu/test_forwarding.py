@@ -9,6 +9,7 @@ import pytest
 from sidecar.ortc import RtpParameters, producer_rtp_mapping, router_rtp_capabilities
 from sidecar.rtp.header_extensions import encode_abs_send_time, parse_extensions
 from sidecar.rtp.packet import RtpPacket, parse_rtp
+from sidecar.sfu.extension_reader import ExtensionReader
 from sidecar.sfu.forwarding import ForwardedPacket, PacketTranslator
 from tests.unit.sfu import media
 from tests.unit.sfu.support import MS, S
@@ -31,7 +32,8 @@ def translate(data: bytes, parameters: RtpParameters | None = None) -> Forwarded
         mapping, abs_send_time_id=media.ROUTER_ABS_SEND_TIME, hop_by_hop_ids=HOP_BY_HOP
     )
     packet = parse_rtp(data)
-    return translator.translate(packet, parse_extensions(packet), 70_000, True, NOW_NS)
+    _number, elements = ExtensionReader(translator.extension_ids, -1).read(packet)
+    return translator.translate(packet, elements, 70_000, True, NOW_NS)
 
 
 def as_sent(forwarded: ForwardedPacket, tail: bytes | None = None) -> RtpPacket:

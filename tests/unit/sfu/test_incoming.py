@@ -8,7 +8,6 @@ import pytest
 
 from sidecar.ortc import RtpParameters, producer_rtp_mapping, router_rtp_capabilities
 from sidecar.rtp.errors import RtpError
-from sidecar.rtp.header_extensions import parse_extensions
 from sidecar.rtp.packet import parse_rtp
 from sidecar.rtp.rtcp import (
     FirEntry,
@@ -38,7 +37,7 @@ class Incoming:
 
     def receive(self, data: bytes) -> ForwardedPacket | None:
         packet = parse_rtp(data)
-        return self.stream.receive(packet, parse_extensions(packet), self.now_ns)
+        return self.stream.receive(packet, (), self.now_ns)
 
     def receive_all(self, *sequence_numbers: int) -> list[int | None]:
         """The low 16 bits of what is forwarded for each number."""
