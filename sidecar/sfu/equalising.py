@@ -22,6 +22,8 @@ _ALIGNMENT: Final = 4
 """Packets whose size is a multiple of this lie side by side in memory. So must the tails be, as
 the 12 bytes before them are."""
 
+_MAX_SPREAD_BYTES: Final = MAX_PADDING_BYTES - _ALIGNMENT
+
 
 def equalise(packets: Sequence[ForwardedPacket]) -> None:
     """Pads packets that follow each other to a common size, where that takes little.
@@ -29,11 +31,18 @@ def equalise(packets: Sequence[ForwardedPacket]) -> None:
     It is done once for all consumers, before any of them gets the packets: what is sent again is
     the same, to the last byte.
     """
-    start = smallest = largest = 0
-    for number, packet in enumerate(packets):
-        size_bytes = len(packet.tail)
+    if not packets:
+        return
+    sizes = [len(packet.tail) for packet in packets]
+    largest = max(sizes)
+    if largest - min(sizes) <= _MAX_SPREAD_BYTES:  # as usual: a frame cut into equal parts
+        _pad(packets, largest)
+        return
+    start = 0
+    smallest = largest = sizes[0]
+    for number, size_bytes in enumerate(sizes):
         lower, upper = min(smallest, size_bytes), max(largest, size_bytes)
-        if number > start and upper - lower <= MAX_PADDING_BYTES - _ALIGNMENT:
+        if upper - lower <= _MAX_SPREAD_BYTES:
             smallest, largest = lower, upper
             continue
         _pad(packets[start:number], largest)

@@ -34,6 +34,13 @@ _TWO_BYTE_VALUE_OFFSET: Final = 6
 _ONE_BYTE_PREFIX: Final = ONE_BYTE_PROFILE.to_bytes(2, "big")
 
 
+def _with_send_time(tail: bytes, send_time: bytes) -> bytes:
+    """Writes abs-send-time anew, which is the first element of every extension block of ours."""
+    one_byte = tail[:2] == _ONE_BYTE_PREFIX
+    start = _ONE_BYTE_VALUE_OFFSET if one_byte else _TWO_BYTE_VALUE_OFFSET
+    return tail[:start] + send_time + tail[start + _ABS_SEND_TIME_BYTES :]
+
+
 class ForwardedPacket:
     """A packet as its consumers get it, but for sequence number, timestamp and SSRC.
 
@@ -96,11 +103,7 @@ class ForwardedPacket:
     def tail_sent_at(self, now_ns: int) -> bytes:
         """The tail with abs-send-time for sending again; made once for all who get it now."""
         if now_ns != self._sent_again_ns:
-            tail = self.tail
-            one_byte = tail[:2] == _ONE_BYTE_PREFIX
-            start = _ONE_BYTE_VALUE_OFFSET if one_byte else _TWO_BYTE_VALUE_OFFSET
-            end = start + _ABS_SEND_TIME_BYTES
-            self._tail_sent_again = tail[:start] + encode_abs_send_time(now_ns) + tail[end:]
+            self._tail_sent_again = _with_send_time(self.tail, encode_abs_send_time(now_ns))
             self._sent_again_ns = now_ns
         return self._tail_sent_again
 
@@ -139,8 +142,8 @@ class PacketTranslator:
         }
         self._abs_send_time_id = abs_send_time_id
         self._sent_ns = -1
-        self._send_time = (abs_send_time_id, b"")
-        self._bare_block = b""
+        self._send_time = (abs_send_time_id, bytes(_ABS_SEND_TIME_BYTES))
+        self._bare_block = build_extension_block([self._send_time])
         left_behind = hop_by_hop_ids | {abs_send_time_id}
         self._extension_ids = {
             producer_id: router_id
@@ -173,14 +176,12 @@ class PacketTranslator:
         if now_ns != self._sent_ns:
             # What arrives together is sent on together.
             self._sent_ns = now_ns
-            self._send_time = (self._abs_send_time_id, encode_abs_send_time(now_ns))
-            self._bare_block = b""
+            send_time = encode_abs_send_time(now_ns)
+            self._send_time = (self._abs_send_time_id, send_time)
+            self._bare_block = _with_send_time(self._bare_block, send_time)
+        block = self._bare_block
         if elements:
             block = build_extension_block([self._send_time, *elements])
-        else:
-            block = self._bare_block
-            if not block:
-                block = self._bare_block = build_extension_block([self._send_time])
         return ForwardedPacket(
             self._first_words[packet.data[1]],
             ext_seq,
