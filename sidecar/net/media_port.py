@@ -251,7 +251,7 @@ class MediaPort:
                     self._report(error)
             if len(datagrams) == RECEIVED_AT_ONCE:
                 continue  # there may be more
-            if worker is None or not worker.expects_media:
+            if worker is None or not worker.awaits_rest:
                 break
             # If it took long to look at these, what follows them is there already, or is late.
             if clock() - now_ns < QUIET_NS:

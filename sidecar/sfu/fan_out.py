@@ -47,7 +47,7 @@ class FanOut:
     """Hands a producer's batches to its consumers.
 
     Attributes:
-        has_consumers: Whether there is anybody.
+        receivers: How many there are.
     """
 
     def __init__(self, network: Network, on_defect: Callable[[Consumer, Exception], None]) -> None:
@@ -57,7 +57,7 @@ class FanOut:
             network: Sends to many at once.
             on_defect: Told of a mistake of ours that one of them has brought to light.
         """
-        self.has_consumers = False
+        self.receivers = 0
         self._network = network
         self._on_defect = on_defect
         self._consumers: Sequence[Consumer] = ()
@@ -69,7 +69,7 @@ class FanOut:
         for gone in set(self._consumers).difference(consumers):
             gone.stream.leave()
         self._consumers = consumers
-        self.has_consumers = bool(consumers)
+        self.receivers = len(consumers)
         self._arrange()
 
     def forward(self, batch: Batch) -> None:

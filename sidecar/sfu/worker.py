@@ -57,13 +57,13 @@ class Worker:
         return tuple(self._transports.values())
 
     @property
-    def expects_media(self) -> bool:
-        """Whether what has arrived since the last `process` is a part, of which the rest follows.
+    def awaits_rest(self) -> bool:
+        """Whether `process` should wait for the rest of what has arrived since the last call.
 
         Senders let go several packets at a time. Who waits for a moment has less work with them.
         """
         for producer in self._fed:
-            if producer.is_amid_frame:
+            if producer.awaits_rest:
                 return True
         return False
 

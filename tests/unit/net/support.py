@@ -418,13 +418,13 @@ class FakeWorker:
 
     Attributes:
         processed: When it was called.
-        expects_media: Whether it has something to send on.
+        awaits_rest: Whether it wants the rest of a burst to be waited for.
         next_timeout_ns: When it wants to be called.
     """
 
     def __init__(self) -> None:
         self.processed: list[int] = []
-        self.expects_media = False
+        self.awaits_rest = False
         self.next_timeout_ns = 1 << 62
         self._called = asyncio.Event()
 

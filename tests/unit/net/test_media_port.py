@@ -459,7 +459,7 @@ async def test_wake_ups_are_gathered(server: Server) -> None:
 async def test_who_is_about_to_be_called_is_not_woken_as_well(
     server: Server, new_peer: NewPeer
 ) -> None:
-    server.worker.expects_media = True
+    server.worker.awaits_rest = True
     server.during_nap = server.port.wake  # as by a packet that has come
     new_peer().send(b"anything")
     await server.worker.next_call()
@@ -627,7 +627,7 @@ async def test_the_rest_of_a_burst_is_waited_for_and_sent_on_with_its_first_pack
     server: Server, new_peer: NewPeer
 ) -> None:
     peer = new_peer()
-    server.worker.expects_media = True
+    server.worker.awaits_rest = True
     unknown = server.port.unknown_datagrams
 
     def during_nap() -> None:
@@ -646,7 +646,7 @@ async def test_a_burst_without_end_is_sent_on_all_the_same(
     server: Server, new_peer: NewPeer
 ) -> None:
     peer = new_peer()
-    server.worker.expects_media = True
+    server.worker.awaits_rest = True
     server.during_nap = lambda: peer.send(b"more")
     peer.send(b"first")
     await server.worker.next_call()
@@ -660,7 +660,7 @@ async def test_a_burst_in_which_nothing_comes_for_a_while_is_over(
         server.clock.now_ns += QUIET_NS
 
     monkeypatch.setattr(server.port, "_sort", take_long)
-    server.worker.expects_media = True
+    server.worker.awaits_rest = True
     new_peer().send(b"first")
     await server.worker.next_call()
     assert server.naps == 0

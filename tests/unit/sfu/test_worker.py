@@ -6,6 +6,7 @@ import pytest
 
 from sidecar.rtp.rtcp import GenericNack, PictureLossIndication
 from sidecar.sfu import WebRtcTransport
+from sidecar.sfu.producer import MIN_AWAITING_RECEIVERS
 from tests.unit.sfu import media
 from tests.unit.sfu.support import MS, Lesson, S, Stage
 
@@ -52,30 +53,32 @@ def test_loop_is_woken_when_a_request_has_output(request_kind: str) -> None:
     assert lesson.network.wakes == before + 1
 
 
-def test_more_is_expected_while_a_frame_is_incomplete_that_somebody_gets() -> None:
-    lesson = Lesson()
-    sound = lesson.teacher.produces_audio()
-    lesson.start()
+def test_the_rest_is_waited_for_while_a_frame_is_incomplete_that_many_get() -> None:
+    stage = Stage()
+    teacher = stage.peer()
+    picture, sound = teacher.produces_video(), teacher.produces_audio()
+    consumers = [stage.peer().consumes(picture) for _ in range(MIN_AWAITING_RECEIVERS)]
 
-    def arrives(*packets: bytes) -> None:
+    def arrives(*packets: bytes) -> bool:
         for packet in packets:
-            lesson.teacher.transport.receive_rtp(packet, lesson.now_ns)
+            teacher.transport.receive_rtp(packet, stage.now_ns)
+        return stage.worker.awaits_rest
 
-    assert not lesson.worker.expects_media
-    arrives(media.rtp(101))
-    assert lesson.worker.expects_media
-    arrives(media.rtp(102, marker=True))
-    assert not lesson.worker.expects_media
-    arrives(media.rtp(103))
-    lesson.process()
-    assert not lesson.worker.expects_media
+    assert not stage.worker.awaits_rest
+    assert arrives(media.rtp(100, media.KEY_START))
+    assert not arrives(media.rtp(101, marker=True))
+    assert arrives(media.rtp(102))
+    stage.process()
+    assert not stage.worker.awaits_rest
 
-    lesson.student.consumes(sound)
-    arrives(media.rtp(1, ssrc=media.AUDIO_SSRC, payload_type=media.OPUS))
-    assert not lesson.worker.expects_media
-    lesson.consumer.pause()
-    arrives(media.rtp(104))
-    assert not lesson.worker.expects_media
+    for _ in range(MIN_AWAITING_RECEIVERS):
+        stage.peer().consumes(sound)
+    assert not arrives(media.rtp(1, ssrc=media.AUDIO_SSRC, payload_type=media.OPUS))
+    consumers[0].pause()
+    assert not arrives(media.rtp(103))
+    stage.process()
+    consumers[0].resume()
+    assert arrives(media.rtp(104))
 
 
 def test_loop_is_woken_once_for_a_whole_class() -> None:
