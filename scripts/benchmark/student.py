@@ -21,6 +21,8 @@ from tests.support.synthetic import PeerOptions, SyntheticStudent
 PICTURE_TIMEOUT_S = 20.0
 # After so long without one, libwebrtc asks for the key frame that a stream begins with.
 KEY_FRAME_PATIENCE_S = 0.2
+# After the first picture: meanwhile a server may still be sending from its memory.
+SETTLING_NS = 250_000_000
 # Often enough for libsrtp to follow the roll-over of sequence numbers without seeing each one.
 SPARSE_DECRYPTION = 1000
 
@@ -54,7 +56,8 @@ class MeasuredStudent:
     Attributes:
         latencies_ns: Of every observed packet since `forget_latencies`: from before the teacher's
             `sendto` until the kernel took it in here. Retransmitted ones are left out, and those
-            from before the first picture: what starts a student may be from the server's memory.
+            sent before or just after the first picture was there: what starts a student may be
+            from the server's memory.
         decrypted_packets: Observed or not, with their `decrypted_bytes` from header to payload.
     """
 
@@ -171,7 +174,7 @@ class MeasuredStudent:
             end = self._frame_ends[self._key_frame_timestamp]
             if not any(hole < end for hole in stream.missing):
                 self._picture.set_result(time.monotonic_ns())
-                self._watching_since_ns = time.time_ns()
+                self._watching_since_ns = time.time_ns() + SETTLING_NS
 
     def _decrypt_less(self) -> None:
         """Stop looking into every packet, once the content numbers of all streams are known."""

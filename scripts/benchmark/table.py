@@ -35,7 +35,7 @@ COLUMNS: Sequence[tuple[str, Callable[[Result], str]]] = (
     ("first picture p50 ms", lambda r: f"{r.join.first_picture.p50_ms:.0f}"),
     ("first picture ms", lambda r: f"{r.join.first_picture.max_ms:.0f}"),
     ("key frames asked for", lambda r: str(r.join.key_frame_requests)),
-    ("joining max ms", lambda r: f"{r.join.latency.max_ms:.1f}"),
+    ("joining max ms", lambda r: f"{r.join.latency.max_ms:.1f}" if r.join.latency.count else "-"),
     ("teacher core %", lambda r: f"{r.load_generator.teacher_core_percent:.0f}"),
     ("students core %", lambda r: f"{r.load_generator.students_core_percent:.0f}"),
     ("idle %", lambda r: f"{r.load_generator.machine_idle_percent:.0f}"),
