@@ -37,8 +37,6 @@ _ABS_SEND_TIME_FRACTION_BITS: Final = 18
 def parse_extensions(packet: RtpPacket) -> list[tuple[int, bytes]]:
     """Lists the header extension elements of a packet as (id, value) pairs.
 
-    An extension whose profile is not of RFC 8285 has no elements.
-
     Raises:
         RtpError: An element reaches beyond the extension.
     """
@@ -47,7 +45,9 @@ def parse_extensions(packet: RtpPacket) -> list[tuple[int, bytes]]:
 
 
 def locate_extensions(packet: RtpPacket) -> list[tuple[int, int, int]]:
-    """Lists the same by where their values lie in the packet: id, start and end.
+    """Lists the header extension elements of a packet: id, and where the value starts and ends.
+
+    An extension whose profile is not of RFC 8285 has no elements.
 
     Raises:
         RtpError: An element reaches beyond the extension.

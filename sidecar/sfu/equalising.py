@@ -23,6 +23,7 @@ _ALIGNMENT: Final = 4
 the 12 bytes before them are."""
 
 _MAX_SPREAD_BYTES: Final = MAX_PADDING_BYTES - _ALIGNMENT
+"""How much the sizes of packets that become equal may differ."""
 
 
 def equalise(packets: Sequence[ForwardedPacket]) -> None:
@@ -31,19 +32,15 @@ def equalise(packets: Sequence[ForwardedPacket]) -> None:
     It is done once for all consumers, before any of them gets the packets: what is sent again is
     the same, to the last byte.
     """
-    if not packets:
-        return
-    sizes = [len(packet.tail) for packet in packets]
-    largest = max(sizes)
-    if largest - min(sizes) <= _MAX_SPREAD_BYTES:  # as usual: a frame cut into equal parts
-        _pad(packets, largest)
-        return
     start = 0
-    smallest = largest = sizes[0]
-    for number, size_bytes in enumerate(sizes):
-        lower, upper = min(smallest, size_bytes), max(largest, size_bytes)
-        if upper - lower <= _MAX_SPREAD_BYTES:
-            smallest, largest = lower, upper
+    smallest = largest = -1 - _MAX_SPREAD_BYTES  # near to no packet
+    for number, packet in enumerate(packets):
+        size_bytes = len(packet.tail)
+        if largest - _MAX_SPREAD_BYTES <= size_bytes <= smallest + _MAX_SPREAD_BYTES:
+            if size_bytes < smallest:
+                smallest = size_bytes
+            elif size_bytes > largest:
+                largest = size_bytes
             continue
         _pad(packets[start:number], largest)
         start, smallest, largest = number, size_bytes, size_bytes

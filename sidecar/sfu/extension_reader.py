@@ -1,4 +1,4 @@
-"""The header extensions of one stream's packets, of which nearly all are laid out alike."""
+"""The header extensions (RFC 8285) of one stream: nearly all packets are laid out alike."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class ExtensionReader:
 
         Args:
             ids: The sender's ids of the elements that go on, and those under which they do.
-            transport_cc_id: The sender's id of the transport-wide sequence number, or -1.
+            transport_cc_id: The sender's id of the transport-wide sequence number
+                (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 2), or -1.
         """
         self._ids = ids
         self._transport_cc_id = transport_cc_id
@@ -46,12 +47,12 @@ class ExtensionReader:
             packet: The packet.
 
         Returns:
-            The transport-wide sequence number, -1 if there is none, and those elements that go on,
-            each with the id under which it does.
+            The transport-wide sequence number (16 bits), -1 if there is none, and those elements
+            that go on, each with the id under which it does.
 
         Raises:
             RtpError: An element reaches beyond the extension, or the transport-wide sequence number
-                is not one.
+                is not two bytes.
         """
         block = packet.data[packet.extension_start : packet.payload_start]
         number = _block_number(block, "big")
@@ -72,8 +73,9 @@ class ExtensionReader:
             number: Its extension block, taken as a number.
         """
         block_start, block_end = packet.extension_start, packet.payload_start
-        # Beyond the block the mask has ones as well: a longer one is not taken for this one. A
-        # shorter one lacks the bits at the front, of which those of profile and length are not 0.
+        # In front of the block the mask has ones as well, so that no longer one is taken for this
+        # one. No shorter one is, since it lacks the profile at the front, which is not 0 where
+        # there are elements.
         mask = -1
         shift = -1
         places = []

@@ -52,6 +52,15 @@ def test_a_packet_of_another_size_is_left_alone() -> None:
     assert sizes(some) == [1004, 1004, 300, 1000, 1000]
 
 
+@pytest.mark.parametrize("before", [(1000, 1010, 1020), (1020, 1010, 1000)])
+def test_sizes_that_creep_away_do_not_become_one(before: tuple[int, ...]) -> None:
+    some = packets(*before)
+    equalise(some)
+    first = max(before[:2])
+    first += -first % 4
+    assert sizes(some) == [first, first, before[2]]
+
+
 def test_a_single_packet_gets_nothing() -> None:
     some = packets(1001)
     equalise(some)

@@ -50,6 +50,14 @@ def test_the_number_is_read_and_what_goes_on_gets_its_other_id(reader: Extension
         assert reader.read(packet) == (value, [(10, level), (11, b"\x01")])
 
 
+def test_what_is_laid_out_alike_is_not_looked_at_anew(
+    reader: ExtensionReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader.read(packet_of([number(7), (LEVEL, b"\x01")]))
+    monkeypatch.setattr("sidecar.sfu.extension_reader.locate_extensions", None)
+    assert reader.read(packet_of([number(8), (LEVEL, b"\xfe")])) == (8, [(10, b"\xfe")])
+
+
 def test_without_an_extension_there_is_nothing(reader: ExtensionReader) -> None:
     for elements in ([], [number(7), (LEVEL, b"\x01")], []):
         expected = (7, [(10, b"\x01")]) if elements else (-1, ())
