@@ -14,6 +14,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from sidecar.limits import LIMITS, Limits
+
 Policy = Literal["classroom", "open"]
 TeacherFrom = Literal["any", "local", "token"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -35,8 +37,8 @@ class PortRange(Struct, frozen=True):
         return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
 
-class Settings(Struct, frozen=True):
-    """Everything that can be configured; the defaults stand here.
+class Settings(Limits, frozen=True, kw_only=True):
+    """Everything that can be configured; the defaults stand here, those of limits in `Limits`.
 
     Attributes:
         host: address or name on which the WebSocket server listens; "" is all interfaces.
@@ -45,16 +47,12 @@ class Settings(Struct, frozen=True):
         media_ports: the UDP ports to choose the media port from.
         announce: IP addresses to offer to peers instead of those found on this machine.
         num_workers: processes that carry media, this one included, over which rooms are spread.
-        max_clients_per_room: peers in one room, the teacher included.
-        max_incoming_bitrate: what one sending transport may use, in bit/s.
         policy: who may send and receive what.
         teacher_from: who may join as teacher: anybody, whoever is on this machine or has the
             token, or only who has the token.
         log_level: the least severe level that is logged.
         log_file: where it is logged besides stderr; "" is the platform's log folder, and "none"
             is nowhere.
-        max_messages_per_second: signalling messages of one connection in a second.
-        max_invalid_messages: invalid signalling messages of one connection in ten seconds.
     """
 
     host: str = ""
@@ -63,14 +61,10 @@ class Settings(Struct, frozen=True):
     media_ports: PortRange = PortRange(40000, 45000)
     announce: tuple[str, ...] = ()
     num_workers: int = min(os.cpu_count() or 1, 3)
-    max_clients_per_room: int = 50
-    max_incoming_bitrate: int = 6_000_000
     policy: Policy = "classroom"
     teacher_from: TeacherFrom = "local"
     log_level: LogLevel = "info"
     log_file: str = ""
-    max_messages_per_second: int = 300
-    max_invalid_messages: int = 20
 
 
 class Option(Struct, frozen=True):
@@ -236,20 +230,6 @@ OPTIONS: tuple[Option, ...] = (
         "there is more than one room",
     ),
     Option(
-        "max_clients_per_room",
-        _whole_number(2, 1000),
-        "NUMBER",
-        "50",
-        "peers that fit into one room, the teacher included",
-    ),
-    Option(
-        "max_incoming_bitrate",
-        _whole_number(50_000, 1_000_000_000, " bit/s"),
-        "BPS",
-        "6000000",
-        "what one sender may use, in bit/s",
-    ),
-    Option(
         "policy",
         _one_of("classroom", "open"),
         "NAME",
@@ -278,18 +258,14 @@ OPTIONS: tuple[Option, ...] = (
         "none",
         "file to log to besides stderr, or none; empty for the usual place, which is the default",
     ),
-    Option(
-        "max_messages_per_second",
-        _whole_number(1, 100_000),
-        "NUMBER",
-        "300",
-        "signalling messages that one connection may send in a second",
-    ),
-    Option(
-        "max_invalid_messages",
-        _whole_number(1, 100_000),
-        "NUMBER",
-        "20",
-        "invalid signalling messages that one connection may send in ten seconds",
+    *(
+        Option(
+            each.name,
+            _whole_number(each.least, each.most, each.unit),
+            "BPS" if each.unit else "NUMBER",
+            str(getattr(Limits(), each.name)),
+            each.help,
+        )
+        for each in LIMITS
     ),
 )

@@ -19,13 +19,13 @@ MAY_IMPORT = {
     "rtp": set[str](),
     "ortc": set[str](),
     "engine": {"rtp"},
-    "sfu": {"engine", "rtp", "ortc"},
+    "sfu": {"engine", "rtp", "ortc", "limits"},
     # RTP, ICE and DTLS parameters, as `ortc` types them, are the vocabulary of the whole wire.
-    "net": {"sfu", "engine", "rtp", "ortc"},
-    "classroom": {"sfu", "ortc"},
-    "signaling": {"classroom", "sfu", "ortc"},
-    "lifecycle": {"settings", "signaling", "classroom", "net"},
-    "workers": {"settings", "lifecycle", "signaling", "classroom", "net"},
+    "net": {"sfu", "engine", "rtp", "ortc", "limits"},
+    "classroom": {"sfu", "ortc", "limits"},
+    "signaling": {"classroom", "sfu", "ortc", "limits"},
+    "lifecycle": {"settings", "signaling", "classroom", "net", "limits"},
+    "workers": {"settings", "lifecycle", "signaling", "classroom", "net", "limits"},
 }
 """What each layer may import of ours. The modules beside them (cli, app, ...) may import all."""
 

@@ -11,7 +11,9 @@ BY_NAME = {option.name: option for option in OPTIONS}
 
 
 def test_every_setting_has_exactly_one_option() -> None:
-    assert [option.name for option in OPTIONS] == [field.name for field in fields(Settings)]
+    assert sorted(option.name for option in OPTIONS) == sorted(
+        field.name for field in fields(Settings)
+    )
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)

@@ -1,0 +1,65 @@
+"""What clients may use: every limit of the program, in one table.
+
+Each row of `LIMITS` is a setting like any other: it has a flag, an environment variable and a key
+in the file. docs/configuration.md says of each what happens to whoever goes beyond it. There is one way of
+refusing: an error with a code, and the connection is cut only for what no honest client does.
+
+What none but a teacher may take away from others is never counted against a proven teacher.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """The limits in force; `LIMITS` explains each."""
+
+    max_clients_per_room: int = 50
+    max_incoming_bitrate: int = 6_000_000
+    max_messages_per_second: int = 300
+    max_invalid_messages: int = 20
+
+
+class Limit(NamedTuple):
+    """How a limit is set.
+
+    Attributes:
+        name: The attribute of `Limits`.
+        least: The smallest value that it can have.
+        most: The largest one.
+        help: One line for people.
+        unit: Behind the number, where it has a unit.
+    """
+
+    name: str
+    least: int
+    most: int
+    help: str
+    unit: str = ""
+
+
+LIMITS: tuple[Limit, ...] = (
+    Limit("max_clients_per_room", 2, 1000, "peers that fit into one room, the teacher included"),
+    Limit(
+        "max_incoming_bitrate",
+        50_000,
+        1_000_000_000,
+        "what one sender may use, in bit/s",
+        unit=" bit/s",
+    ),
+    Limit(
+        "max_messages_per_second",
+        1,
+        100_000,
+        "signalling messages that one connection may send in a second",
+    ),
+    Limit(
+        "max_invalid_messages",
+        1,
+        100_000,
+        "invalid signalling messages that one connection may send in ten seconds",
+    ),
+)
