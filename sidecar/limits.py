@@ -1,8 +1,9 @@
 """What clients may use: every limit of the program, in one table.
 
 Each row of `LIMITS` is a setting like any other: it has a flag, an environment variable and a key
-in the file. docs/configuration.md says of each what happens to whoever goes beyond it. There is one way of
-refusing: an error with a code, and the connection is cut only for what no honest client does.
+in the file. docs/configuration.md says of each what happens to whoever goes beyond it. There is one
+way of refusing: an error with a code, and the connection is cut only for what no honest client
+does.
 
 What none but a teacher may take away from others is never counted against a proven teacher.
 """
