@@ -90,6 +90,8 @@ async def _serve(parent: Parent, ending: Ending, heard: asyncio.Queue[ToWorker])
         collector.settle()
         while not isinstance(message := await heard.get(), Leave):
             service.obey(message)
+            # Messages that came together are heard without waiting: media has its turn in between.
+            await asyncio.sleep(0)
         ending.wish("shutdown")
     finally:
         service.close()

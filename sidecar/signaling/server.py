@@ -15,6 +15,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from sidecar.classroom.policy import Policy
 from sidecar.classroom.snapshot import RoomSnapshot, room_snapshot
 from sidecar.sfu import Worker
+from sidecar.signaling.accepted import AcceptedConnection
 from sidecar.signaling.connection import CLOSE_TIMEOUT_S, GOING_AWAY, WebSocketConnection
 from sidecar.signaling.elsewhere import Elsewhere
 from sidecar.signaling.limits import Limits
@@ -81,6 +82,7 @@ class SignalingServer:
                 ping_timeout=PING_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
                 server_header=None,
+                create_connection=AcceptedConnection,
             )
             self._servers.append(server)
 

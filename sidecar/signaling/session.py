@@ -131,6 +131,9 @@ class Session:
                 self.stop(TOO_MANY_MESSAGES)
                 return
             await self._dialogue.handle(frame)
+            # Frames that came together are read without waiting: what they gave rise to must go
+            # out in between, and everybody else have their turn.
+            await asyncio.sleep(0)
 
     async def _write(self) -> None:
         try:

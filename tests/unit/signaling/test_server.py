@@ -89,8 +89,8 @@ class Site:
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}"
 
-    async def start(self) -> None:
-        listeners = await listen("127.0.0.1", 0)
+    async def start(self, host: str = "127.0.0.1") -> None:
+        listeners = await listen(host, 0)
         await self.server.start(listeners)
         self.port = listeners[0].getsockname()[1]
 

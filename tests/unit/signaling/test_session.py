@@ -336,6 +336,22 @@ class TestRefusals:
         assert (await client.join("ann"))["type"] == "joined"
 
 
+async def test_frames_that_came_together_are_answered_one_by_one(school: School) -> None:
+    client, other = school.client(), school.client()
+    await client.join("ann")
+    await other.join("ben")
+    await client.receive()
+    sent = client.connection.sent
+    for number in range(50):
+        client.send("getProducers", id=number)
+    most = 0
+    for _ in range(1000):
+        await asyncio.sleep(0)
+        most = max(most, 50 - client.connection.frames.qsize() - sent.qsize())
+    assert sent.qsize() == 50
+    assert most <= 2, "of these requests so many were carried out before the first was answered"
+
+
 class TestEnding:
     async def test_everything_ends_with_the_connection(self, school: School) -> None:
         teacher = await connected(school, "teacher", is_teacher=True)
