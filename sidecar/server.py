@@ -16,9 +16,10 @@ from sidecar.classroom.policy import POLICIES
 from sidecar.net.addresses import AddressBook, is_own_address
 from sidecar.net.media_port import MediaPort
 from sidecar.ports import Ports
-from sidecar.settings import Settings
+from sidecar.settings import Settings, is_address
 from sidecar.sfu import Worker
 from sidecar.signaling.limits import Limits
+from sidecar.signaling.origin import OriginRule, OwnHosts, names_of
 from sidecar.signaling.registry import Observer
 from sidecar.signaling.server import SignalingServer
 from sidecar.signaling.teacher_rule import TeacherRule
@@ -76,6 +77,7 @@ async def serving(
             settings.max_clients_per_room,
             limits,
             make_teacher_rule(settings, teacher_token),
+            _make_origin_rule(settings, ports.address_book),
             observer,
             spread,
         )
@@ -106,6 +108,18 @@ def start_media(
 def make_teacher_rule(settings: Settings, token: str) -> TeacherRule:
     """Who is believed to be a teacher, in all processes alike."""
     return TeacherRule(settings.teacher_from, token, is_own_address)
+
+
+def _make_origin_rule(settings: Settings, address_book: AddressBook) -> OriginRule:
+    """Which web pages may connect."""
+
+    def is_own(address: str) -> bool:
+        return address in address_book.announced or is_own_address(address)
+
+    names = names_of(socket.gethostname())
+    if settings.host and not is_address(settings.host):
+        names = (settings.host, *names)
+    return OriginRule(settings.allow_origin, OwnHosts(names, is_own))
 
 
 def _make_certificate() -> Certificate:

@@ -15,6 +15,7 @@ from typing import Literal
 from msgspec import Struct
 
 from sidecar.limits import LIMITS, Limits
+from sidecar.signaling.origin import ANY_ORIGIN, OPAQUE_ORIGIN, parse_origin
 
 Policy = Literal["classroom", "open"]
 TeacherFrom = Literal["any", "local", "token"]
@@ -50,6 +51,8 @@ class Settings(Limits, frozen=True, kw_only=True):
         policy: who may send and receive what.
         teacher_from: who may join as teacher: anybody, whoever is on this machine or has the
             token, or only who has the token.
+        allow_origin: the origins of web pages that may connect besides the app's and this machine's
+            own; "*" is all.
         log_level: the least severe level that is logged.
         log_file: where it is logged besides stderr; "" is the platform's log folder, and "none"
             is nowhere.
@@ -63,6 +66,7 @@ class Settings(Limits, frozen=True, kw_only=True):
     num_workers: int = min(os.cpu_count() or 1, 3)
     policy: Policy = "classroom"
     teacher_from: TeacherFrom = "local"
+    allow_origin: tuple[str, ...] = ()
     log_level: LogLevel = "info"
     log_file: str = ""
 
@@ -151,7 +155,7 @@ def _port_range(raw: object) -> PortRange:
 
 
 def _host(raw: object) -> str:
-    if isinstance(raw, str) and (raw == "" or _is_address(raw) or _HOST_NAME.fullmatch(raw)):
+    if isinstance(raw, str) and (raw == "" or is_address(raw) or _HOST_NAME.fullmatch(raw)):
         return raw
     raise ValueError("must be an IP address or a host name of this machine, or empty for all")
 
@@ -165,7 +169,7 @@ def announced_addresses(raw: object) -> tuple[str, ...]:
     entries = raw if isinstance(raw, list) else [raw]
     addresses = []
     for entry in entries:
-        if not isinstance(entry, str) or not _is_address(entry.strip()):
+        if not isinstance(entry, str) or not is_address(entry.strip()):
             raise ValueError("must be IP addresses, not names")
         address = ipaddress.ip_address(entry.strip())
         if address.is_unspecified or address.is_multicast:
@@ -174,7 +178,21 @@ def announced_addresses(raw: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(addresses))
 
 
-def _is_address(text: str) -> bool:
+def _origins(raw: object) -> tuple[str, ...]:
+    origins = []
+    for entry in raw if isinstance(raw, list) else [raw]:
+        origin = entry.strip() if isinstance(entry, str) else ""
+        if origin not in (ANY_ORIGIN, OPAQUE_ORIGIN) and parse_origin(origin) is None:
+            raise ValueError(
+                "must be the origins of web pages as browsers write them, scheme://host or "
+                f"scheme://host:port without a path, or {ANY_ORIGIN} for all"
+            )
+        origins.append(origin.lower())
+    return tuple(dict.fromkeys(origins))
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -243,6 +261,15 @@ OPTIONS: tuple[Option, ...] = (
         "local",
         "who may join as teacher: local: from this computer, or with the teacher's token; "
         "token: with the token only; any: everybody",
+    ),
+    Option(
+        "allow_origin",
+        _origins,
+        "ORIGIN",
+        "https://class.example",
+        "origin of web pages that may connect, besides the app's and this computer's own; * allows "
+        "all; may come several times",
+        repeatable=True,
     ),
     Option(
         "log_level",

@@ -109,6 +109,11 @@ class AddressBook:
         """Whether the addresses are those of this machine's interfaces, whatever they are."""
         return not self._announced and self._bound_to.is_unspecified
 
+    @property
+    def announced(self) -> tuple[str, ...]:
+        """What the person running the program says; empty if that is nothing."""
+        return self._announced
+
     def announce(self, addresses: Sequence[str]) -> None:
         """Announces these from now on; none means those that are found."""
         self._announced = tuple(addresses)

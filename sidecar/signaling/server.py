@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http
 import socket
 import time
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
 
 from sidecar.classroom.policy import Policy
 from sidecar.classroom.snapshot import RoomSnapshot, room_snapshot
@@ -19,6 +21,7 @@ from sidecar.signaling.accepted import AcceptedConnection
 from sidecar.signaling.connection import CLOSE_TIMEOUT_S, GOING_AWAY, WebSocketConnection
 from sidecar.signaling.elsewhere import Elsewhere
 from sidecar.signaling.limits import Limits
+from sidecar.signaling.origin import OriginCheck, OriginRule
 from sidecar.signaling.registry import Observer, Registry
 from sidecar.signaling.session import Session
 from sidecar.signaling.teacher_rule import TeacherRule
@@ -47,6 +50,7 @@ class SignalingServer:
         max_clients_per_room: The teacher included; at least 1.
         limits: What one connection may do.
         teacher_rule: Who is believed to be a teacher.
+        origin_rule: Which web pages may connect.
         observer: Sees who comes and goes in the rooms of this process.
         elsewhere: Where rooms may be as well; None if all are here.
     """
@@ -58,11 +62,13 @@ class SignalingServer:
         max_clients_per_room: int,
         limits: Limits,
         teacher_rule: TeacherRule,
+        origin_rule: OriginRule,
         observer: Observer | None = None,
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self._registry = Registry(worker, policy, max_clients_per_room, observer)
         self._teacher_rule = teacher_rule
+        self._origins = OriginCheck(origin_rule)
         self._limits = limits
         self._elsewhere = elsewhere
         self._servers: list[Server] = []
@@ -74,6 +80,7 @@ class SignalingServer:
             server = await serve(
                 self._serve,
                 sock=each,
+                process_request=self._refuse_strange_pages,
                 # JSON this short isn't worth 300 kB of zlib state for each client.
                 compression=None,
                 max_size=MAX_FRAME_BYTES,
@@ -101,6 +108,14 @@ class SignalingServer:
         """What is going on just now."""
         rooms = tuple(room_snapshot(room) for room in self._registry.rooms)
         return ServerSnapshot(len(self._sessions), rooms)
+
+    def _refuse_strange_pages(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | None:
+        headers = request.headers
+        if self._origins.allows(headers.get_all("Origin"), headers.get_all("Host")):
+            return None
+        return connection.respond(http.HTTPStatus.FORBIDDEN, "This page may not connect.\n")
 
     async def _serve(self, websocket: ServerConnection) -> None:
         connection = WebSocketConnection(websocket)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from sidecar.classroom.policy import POLICIES
 from sidecar.ortc.parameters import DtlsFingerprint, DtlsParameters, IceCandidate, IceParameters
@@ -20,10 +20,12 @@ from sidecar.sfu.batch import Packets
 from sidecar.signaling import server as server_module
 from sidecar.signaling.limits import Limits
 from sidecar.signaling.listen import listen
+from sidecar.signaling.origin import OriginRule, OwnHosts
 from sidecar.signaling.server import MAX_FRAME_BYTES, ServerSnapshot, SignalingServer
 from sidecar.signaling.teacher_rule import TeacherRule
 
 ANYBODY_TEACHES = TeacherRule("any", "", lambda _address: False)
+ORIGIN_RULE = OriginRule((), OwnHosts((), lambda _address: False))
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "samples"
 
 
@@ -82,7 +84,9 @@ class Site:
     def __init__(self, teacher_rule: TeacherRule = ANYBODY_TEACHES) -> None:
         self.network = DeadNetwork()
         worker = Worker(self.network, random.Random(1), max_incoming_bitrate_bps=6_000_000)
-        self.server = SignalingServer(worker, POLICIES["classroom"], 50, Limits(), teacher_rule)
+        self.server = SignalingServer(
+            worker, POLICIES["classroom"], 50, Limits(), teacher_rule, ORIGIN_RULE
+        )
         self.port = 0
 
     @property
@@ -272,6 +276,14 @@ async def test_plain_http_is_told_what_this_is(site: Site) -> None:
     assert b"WebSocket" in response
     writer.close()
     await writer.wait_closed()
+
+
+async def test_a_strange_page_is_refused_before_the_upgrade(site: Site) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(site.url, additional_headers={"Origin": "http://evil.example"})
+    assert refused.value.response.status_code == 403
+    async with connect(site.url, additional_headers={"Origin": "tauri://localhost"}) as client:
+        await join(client, "teacher", is_teacher=True)
 
 
 async def test_closing_ends_every_session(site: Site) -> None:
