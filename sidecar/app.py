@@ -24,6 +24,7 @@ from sidecar.lifecycle.attendance import Attendance
 from sidecar.lifecycle.controller import Controller
 from sidecar.lifecycle.ending import Ending
 from sidecar.lifecycle.events import Ready, Stopped, Warning
+from sidecar.lifecycle.inbox import Inbox
 from sidecar.lifecycle.port_holder import holding
 from sidecar.lifecycle.starter import Starter
 from sidecar.lifecycle.status import StatusReporter
@@ -99,8 +100,8 @@ async def running_server(
 async def _serve_until_stopped(settings: Settings, starter: Starter, ending: Ending) -> None:
     loop = asyncio.get_running_loop()
     on_stop_signal(loop, partial(ending.wish, "signal"))
-    lines: asyncio.Queue[bytes] = asyncio.Queue()
-    starter.listen(loop, lines.put_nowait, partial(ending.wish, "host-gone"))
+    inbox = Inbox(loop, lambda shutdown: ending.wish("shutdown", shutdown.id))
+    starter.listen(inbox.put, partial(ending.wish, "host-gone"))
 
     def on_worker_lost(message: str) -> None:
         logger.error(message)
@@ -110,13 +111,11 @@ async def _serve_until_stopped(settings: Settings, starter: Starter, ending: End
         settings, Attendance(starter), starter.tell, on_worker_lost
     ) as running:
         collector.settle()
-        stopped = await _serve(running, starter, ending, lines)
+        stopped = await _serve(running, starter, ending, inbox)
     starter.tell(stopped)
 
 
-async def _serve(
-    running: RunningServer, starter: Starter, ending: Ending, lines: asyncio.Queue[bytes]
-) -> Stopped:
+async def _serve(running: RunningServer, starter: Starter, ending: Ending, inbox: Inbox) -> Stopped:
     """Does what the starter asks for, and keeps up with the network, until the end is near."""
     server = running.server
     keeper = AddressKeeper(server.spread, running.whereabouts, starter)
@@ -125,7 +124,7 @@ async def _serve(
         starter, ending, keeper, reporter, server.signaling.snapshot, server.spread.others
     )
     async with asyncio.TaskGroup() as group:
-        tasks = (group.create_task(keeper.keep()), group.create_task(controller.obey_all(lines)))
+        tasks = (group.create_task(keeper.keep()), group.create_task(controller.obey_all(inbox)))
         stopped = await ending.wait()
         for task in tasks:
             task.cancel()

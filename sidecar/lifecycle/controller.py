@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sidecar.lifecycle import commands
 from sidecar.lifecycle.address_keeper import AddressKeeper
-from sidecar.lifecycle.commands import InvalidCommand, decode_command
+from sidecar.lifecycle.commands import InvalidCommand
 from sidecar.lifecycle.ending import Ending
-from sidecar.lifecycle.events import Error, Event, Pong
+from sidecar.lifecycle.events import Error, Event, Pong, Warning
+from sidecar.lifecycle.inbox import Inbox, Item
 from sidecar.lifecycle.starter import Starter
-from sidecar.lifecycle.status import Others, StatusReporter
+from sidecar.lifecycle.status import NO_OTHERS, Others, StatusReporter
 from sidecar.settings import announced_addresses
 
 if TYPE_CHECKING:
@@ -22,8 +24,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+PAUSES: Final = 9
+"""After a command so many times as long as it took belongs to media: a host that asks without end
+gets a tenth of the event loop."""
+
+OWN_UP_S: Final = 1.0
+"""While commands are dropped, how often the host is told."""
+
+
 class Controller:
-    """Obeys one line after another.
+    """Obeys one command after another.
 
     Args:
         starter: Gets the answers.
@@ -32,6 +42,7 @@ class Controller:
         reporter: Makes the answers to ``status``.
         snapshot: Looks at what is going on in this process.
         others: Asks the others, and doesn't wait for long.
+        clock: Monotonic, in nanoseconds.
     """
 
     def __init__(
@@ -42,6 +53,7 @@ class Controller:
         reporter: StatusReporter,
         snapshot: Callable[[], ServerSnapshot],
         others: Callable[[], Awaitable[Others]],
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._starter = starter
         self._ending = ending
@@ -49,30 +61,59 @@ class Controller:
         self._reporter = reporter
         self._snapshot = snapshot
         self._others = others
+        self._clock = clock
 
-    async def obey_all(self, lines: asyncio.Queue[bytes]) -> None:
-        """Obey what is or will be in a queue, for ever."""
-        while True:
-            await self.obey(await lines.get())
+    async def obey_all(self, inbox: Inbox) -> None:
+        """Obey what is or will be in the inbox, for ever, and leave the loop to others between."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._own_up(inbox))
+            while True:
+                held_ns = await self.obey(await inbox.get())
+                await asyncio.sleep(0 if inbox.hurries else PAUSES * held_ns / 1e9)
 
-    async def obey(self, line: bytes) -> None:
-        """Do what a line says, and answer. ``shutdown`` is answered at the very end."""
+    async def obey(self, command: Item) -> int:
+        """Do what a line says, and answer. ``shutdown`` is answered at the very end.
+
+        Returns:
+            For how long it held the event loop, in nanoseconds.
+        """
+        started_ns = self._clock()
         try:
-            answer = await self._carry_out(decode_command(line))
-        except InvalidCommand as error:
-            answer = error.answer
+            others = NO_OTHERS
+            if isinstance(command, commands.Status):
+                others = await self._others()
+                started_ns = self._clock()
+            answer = self._carry_out(command, others)
         except Exception:
             logger.exception("a command failed")
             answer = Error(code="internal", message="Internal error")
         if answer is not None:
             self._starter.tell(answer)
+        return self._clock() - started_ns
 
-    async def _carry_out(self, command: commands.AnyCommand) -> Event | None:
+    async def _own_up(self, inbox: Inbox) -> None:
+        """Tell the host, every now and then, how much of what it said was dropped."""
+        try:
+            while True:
+                await inbox.wait_dropped()
+                await asyncio.sleep(OWN_UP_S)
+                self._warn_of_dropped(inbox.own_up())
+        finally:
+            if dropped := inbox.own_up():
+                self._warn_of_dropped(dropped)
+
+    def _warn_of_dropped(self, dropped: int) -> None:
+        message = f"{dropped} commands were dropped since they came faster than they can be obeyed"
+        logger.warning("%d commands of the host were dropped", dropped)
+        self._starter.tell(Warning(code="commands-dropped", message=message))
+
+    def _carry_out(self, command: Item, others: Others) -> Event | None:
         match command:
+            case InvalidCommand():
+                return command.answer
             case commands.Ping():
                 return Pong(id=command.id)
             case commands.Status():
-                others = await self._others()
                 return self._reporter.report(self._snapshot(), command.id, others)
             case commands.SetAnnounce():
                 return self._announce(command)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -16,10 +15,11 @@ MAX_WAITING_LINES: Final = 320
 RESERVED_LINES: Final = 64
 """Of these places, how many are kept free of what a host can do without."""
 
+RESERVED_BY_STATUS: Final = 288
+"""How many a ``status`` leaves free: a full class makes it some hundred kilobytes long."""
+
 FLUSH_TIMEOUT_S: Final = 0.2
 """What a host that doesn't read may cost us at the end."""
-
-_DISPENSABLE: Final = (PeerJoined, PeerLeft, Status)
 
 
 class Host:
@@ -42,27 +42,22 @@ class Host:
         """Send an event; never waits. What there is no room for is dropped, and counted."""
         if self._dropped:
             self._own_up()
-        reserve = RESERVED_LINES if isinstance(event, _DISPENSABLE) else 0
-        if not self._writer.put(encode_event(event), reserve=reserve):
+        if not self._writer.put(encode_event(event), reserve=_reserve(event)):
             self._dropped += 1
 
     def listen(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        on_line: Callable[[bytes], None],
-        on_gone: Callable[[], None],
+        self, on_lines: Callable[[Sequence[bytes]], None], on_gone: Callable[[], None]
     ) -> None:
         """Hear the host from now on, in a daemon thread.
 
         Args:
-            loop: Where ``on_line`` is called.
-            on_line: Gets each line without its line feed.
-            on_gone: Is called once, at the end of stdin. It is called in the thread, so that it
-                is heard even when the loop hangs.
+            on_lines: Gets lines without their line feeds, as many as have come together.
+            on_gone: Is called once, at the end of stdin, or when ``on_lines`` has failed. Both are
+                called in the thread, so that the end is heard even when the loop hangs.
         """
         if self._stdin is None:
             return
-        arguments = (self._stdin, loop, on_line, on_gone)
+        arguments = (self._stdin, on_lines, on_gone)
         threading.Thread(target=_read, args=arguments, name="stdin", daemon=True).start()
 
     def close(self) -> None:
@@ -78,15 +73,19 @@ class Host:
             self._dropped = 0
 
 
+def _reserve(event: Event) -> int:
+    if isinstance(event, Status):
+        return RESERVED_BY_STATUS
+    return RESERVED_LINES if isinstance(event, PeerJoined | PeerLeft) else 0
+
+
 def _read(
-    stdin: int,
-    loop: asyncio.AbstractEventLoop,
-    on_line: Callable[[bytes], None],
-    on_gone: Callable[[], None],
+    stdin: int, on_lines: Callable[[Sequence[bytes]], None], on_gone: Callable[[], None]
 ) -> None:
     splitter = LineSplitter()
     with suppress(RuntimeError):  # The loop is closed: it is all over anyway.
-        while chunk := read_some(stdin):
-            for line in splitter.feed(chunk):
-                loop.call_soon_threadsafe(on_line, line)
-        on_gone()
+        try:
+            while chunk := read_some(stdin):
+                on_lines(splitter.feed(chunk))
+        finally:
+            on_gone()  # A host that can't be heard any more is gone, whatever the reason.

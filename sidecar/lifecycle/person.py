@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from sidecar.lifecycle.events import Event, Ready
@@ -26,10 +25,7 @@ class Person:
             self._stdout.flush()
 
     def listen(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        on_line: Callable[[bytes], None],
-        on_gone: Callable[[], None],
+        self, on_lines: Callable[[Sequence[bytes]], None], on_gone: Callable[[], None]
     ) -> None:
         """Nothing: people don't type commands."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sidecar.lifecycle.events import Event
@@ -21,10 +20,7 @@ class Starter(Protocol):
         """Let them know; never waits for them."""
 
     def listen(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        on_line: Callable[[bytes], None],
-        on_gone: Callable[[], None],
+        self, on_lines: Callable[[Sequence[bytes]], None], on_gone: Callable[[], None]
     ) -> None:
         """Hear what they say, see ``Host.listen``."""
 

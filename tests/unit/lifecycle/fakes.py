@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sidecar.lifecycle.events import Event
 from sidecar.lifecycle.whereabouts import Whereabouts
@@ -25,7 +24,7 @@ class FakeStarter:
         self.on_told: Callable[[Event], None] = lambda _event: None
         self.is_gone = False
         self.is_closed = False
-        self._on_line: Callable[[bytes], None] | None = None
+        self._on_lines: Callable[[Sequence[bytes]], None] | None = None
         self._on_gone: Callable[[], None] | None = None
 
     def tell(self, event: Event) -> None:
@@ -34,12 +33,9 @@ class FakeStarter:
         self.on_told(event)
 
     def listen(
-        self,
-        _loop: asyncio.AbstractEventLoop,
-        on_line: Callable[[bytes], None],
-        on_gone: Callable[[], None],
+        self, on_lines: Callable[[Sequence[bytes]], None], on_gone: Callable[[], None]
     ) -> None:
-        self._on_line, self._on_gone = on_line, on_gone
+        self._on_lines, self._on_gone = on_lines, on_gone
         if self.is_gone:
             on_gone()
 
@@ -47,8 +43,8 @@ class FakeStarter:
         self.is_closed = True
 
     def say(self, line: str) -> None:
-        assert self._on_line is not None
-        self._on_line(line.encode())
+        assert self._on_lines is not None
+        self._on_lines([line.encode()])
 
     def go(self) -> None:
         assert self._on_gone is not None

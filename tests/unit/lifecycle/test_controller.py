@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from sidecar.lifecycle.address_keeper import AddressKeeper
 from sidecar.lifecycle.controller import Controller
 from sidecar.lifecycle.ending import Ending
-from sidecar.lifecycle.events import Addresses, Error, Pong, Status, Stopped
+from sidecar.lifecycle.events import Addresses, Error, Pong, Status, Stopped, Warning
+from sidecar.lifecycle.inbox import Inbox, read_command
 from sidecar.lifecycle.status import Others, StatusReporter
 from sidecar.signaling.server import ServerSnapshot
 from tests.unit.lifecycle.fakes import FakeNetwork, FakeStarter
@@ -24,14 +27,21 @@ class Desk:
         self.network = FakeNetwork()
         self.ending = Ending(asyncio.get_running_loop())
         keeper = AddressKeeper(self.network.book, self.network.whereabouts, self.starter)
+        self._times = itertools.count()
         self.snapshots = [ServerSnapshot(2, ())]
         self.controller = Controller(
-            self.starter, self.ending, keeper, StatusReporter(0), self.snapshots.pop, self._others
+            self.starter,
+            self.ending,
+            keeper,
+            StatusReporter(0),
+            self.snapshots.pop,
+            self._others,
+            clock=lambda: next(self._times) * 1_000_000,
         )
 
     async def ask(self, line: str) -> Any:
         """Say a line and return the answer, if there is one."""
-        await self.controller.obey(line.encode())
+        await self.controller.obey(read_command(line.encode()))
         return self.starter.told.pop() if self.starter.told else None
 
     async def _others(self) -> Others:
@@ -92,3 +102,45 @@ async def test_a_defect_of_ours_is_not_the_end() -> None:
     assert isinstance(answer, Error)
     assert answer.code == "internal"
     assert await desk.ask('{"command":"ping"}') == Pong()
+
+
+async def test_a_host_that_asks_without_end_gets_a_tenth_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await yield_once()
+
+    yield_once = partial(asyncio.sleep, 0)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    inbox = Inbox(asyncio.get_running_loop(), lambda _shutdown: pytest.fail("it waits its turn"))
+    inbox.put([b'{"command":"ping"}'] * 3)
+    obeying = asyncio.create_task(desk.controller.obey_all(inbox))
+    while len(slept) < 3:
+        await yield_once()
+    # The clock of the desk goes on by a millisecond whenever it is looked at.
+    assert slept == [pytest.approx(0.009)] * 3
+    with desk.ending:
+        inbox.put([b'{"command":"shutdown"}'])
+        await desk.ending.wait()
+    obeying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await obeying
+
+
+async def test_what_was_dropped_is_owned_up_to_at_the_latest_at_the_end() -> None:
+    desk = Desk()
+    inbox = Inbox(asyncio.get_running_loop(), lambda _shutdown: None)
+    inbox.put([b"?"] * 1000)
+    obeying = asyncio.create_task(desk.controller.obey_all(inbox))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    obeying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await obeying
+    (warning,) = [each for each in desk.starter.told if isinstance(each, Warning)]
+    assert warning.code == "commands-dropped"
+    assert warning.message.startswith("968 commands")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -141,7 +142,7 @@ class Listener:
     """Lines and the end, as they are heard in the loop."""
 
     def __init__(self) -> None:
-        self.lines: asyncio.Queue[bytes] = asyncio.Queue()
+        self.lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self.gone = asyncio.Event()
 
     def listen_to(self, host: Host) -> None:
@@ -150,14 +151,18 @@ class Listener:
         def on_gone() -> None:
             loop.call_soon_threadsafe(self.gone.set)
 
-        host.listen(loop, self.lines.put_nowait, on_gone)
+        def on_lines(lines: Sequence[bytes]) -> None:
+            for line in lines:
+                self.lines.put(line)
+
+        host.listen(on_lines, on_gone)
 
 
 async def test_lines_and_the_end_are_heard(stdin: Pipe, stdout: Pipe) -> None:
     host, listener = Host(stdout.writer, stdin.reader), Listener()
     listener.listen_to(host)
     os.write(stdin.writer, b"one\ntwo\nth")
-    assert [await listener.lines.get() for _ in range(2)] == [b"one", b"two"]
+    assert [await asyncio.to_thread(listener.lines.get) for _ in range(2)] == [b"one", b"two"]
     assert not listener.gone.is_set()
     stdin.close(stdin.writer)
     await listener.gone.wait()
@@ -168,17 +173,24 @@ async def test_lines_and_the_end_are_heard(stdin: Pipe, stdout: Pipe) -> None:
 async def test_without_a_pipe_nobody_is_gone(stdout: Pipe) -> None:
     host = Host(stdout.writer, None)
     before = threading.active_count()
-    host.listen(asyncio.get_running_loop(), lambda _line: None, lambda: pytest.fail("gone"))
+    host.listen(lambda _lines: None, lambda: pytest.fail("gone"))
     assert threading.active_count() == before
     host.close()
 
 
 def test_the_end_of_the_host_is_heard_while_the_loop_hangs(stdin: Pipe, stdout: Pipe) -> None:
     gone = threading.Event()
-    loop = asyncio.SelectorEventLoop()  # It never runs.
-    try:
-        Host(stdout.writer, stdin.reader).listen(loop, lambda _line: None, gone.set)
-        stdin.close(stdin.writer)
-        assert gone.wait(10)
-    finally:
-        loop.close()
+    Host(stdout.writer, stdin.reader).listen(lambda _lines: None, gone.set)
+    stdin.close(stdin.writer)
+    assert gone.wait(10)
+
+
+def test_a_host_that_cannot_be_heard_any_more_is_gone(stdin: Pipe, stdout: Pipe) -> None:
+    gone = threading.Event()
+
+    def fail(_lines: Sequence[bytes]) -> None:
+        raise RuntimeError("the loop is closed")
+
+    Host(stdout.writer, stdin.reader).listen(fail, gone.set)
+    os.write(stdin.writer, b"line\n")
+    assert gone.wait(10)
