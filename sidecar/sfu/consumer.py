@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sidecar.ortc.parameters import MediaKind, RtpParameters
@@ -48,6 +48,7 @@ class Consumer:
         self.live = False
         self.on_closed: Callable[[], None] | None = None
         self._key_frame_requests = 0
+        self._asked_again: list[int] = []
 
     @property
     def kind(self) -> MediaKind:
@@ -140,11 +141,21 @@ class Consumer:
         if self.stream.forward(batch, self.transport.output()):
             self.transport.report_soon()
 
-    def retransmit(self, lost: tuple[int, ...], now_ns: int) -> None:
-        """Answers a Generic NACK."""
+    def ask_again(self, lost: Sequence[int]) -> None:
+        """Takes a Generic NACK; `retransmit` answers it.
+
+        What has just arrived is not sent on yet, and until then may still change: nobody is to get
+        any of it before.
+        """
+        if self.live:
+            self._asked_again += lost
+            self.transport.retransmit_soon(self)
+
+    def retransmit(self, now_ns: int) -> None:
+        """Answers what was asked for again."""
+        lost, self._asked_again = self._asked_again, []
         if self.live:
             self.stream.retransmit(lost, now_ns, self.transport.output())
-            self.transport.touch()
 
     def key_frame_requested(self, now_ns: int) -> None:
         """Answers a PLI or FIR: the producer is asked, unless a key frame has just gone out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,16 +50,15 @@ class FanOut:
         receivers: How many there are.
     """
 
-    def __init__(self, network: Network, on_defect: Callable[[Consumer, Exception], None]) -> None:
+    def __init__(self, network: Network) -> None:
         """Begins with nobody.
 
         Args:
-            network: Sends to many at once.
-            on_defect: Told of a mistake of ours that one of them has brought to light.
+            network: Sends to many at once, and hears of mistakes of ours that one of them has
+                brought to light.
         """
         self.receivers = 0
         self._network = network
-        self._on_defect = on_defect
         self._consumers: Sequence[Consumer] = ()
         self._flows: Sequence[Flow] = ()
         self._apart: Sequence[Consumer] = ()
@@ -91,7 +90,7 @@ class FanOut:
             try:
                 consumer.forward(batch)
             except Exception as error:  # a mistake of ours must not take the class with it
-                self._on_defect(consumer, error)
+                self._network.report_defect(consumer.transport, error)
 
     def _arrange(self) -> None:
         """Brings those together who get the same."""

@@ -139,10 +139,10 @@ def _on_report_blocks(
             consumer.stream.on_report(block, consumer.producer.transport.clock.ntp_at(now_ns))
 
 
-def _on_nack(transport: WebRtcTransport, packet: GenericNack, now_ns: int) -> None:
+def _on_nack(transport: WebRtcTransport, packet: GenericNack, _now_ns: int) -> None:
     consumer = transport.streams.find_consumer(packet.media_ssrc)
     if consumer is not None and packet.media_ssrc == consumer.stream.ssrc:
-        consumer.retransmit(packet.lost, now_ns)
+        consumer.ask_again(packet.lost)
 
 
 def _on_pli(transport: WebRtcTransport, packet: PictureLossIndication, now_ns: int) -> None:

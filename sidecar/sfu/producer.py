@@ -69,8 +69,8 @@ class Producer:
         self._key_frame_wanted = False
         self._consumers: dict[str, Consumer] = {}
         network = transport.router.worker.network
-        self._fan_out = FanOut(network, self._report_defect)
-        self._starting = Starting(stream, network, self._report_defect)
+        self._fan_out = FanOut(network)
+        self._starting = Starting(stream, network)
         self._pending: list[ForwardedPacket] = []
         self._batch: Batch | None = None
 
@@ -202,14 +202,10 @@ class Producer:
 
     def fan_out(self, now_ns: int) -> None:
         """Hands what has arrived since the last call to every live consumer."""
-        packets = self._pending
+        packets, self._pending = self._pending, []
         if not packets:
             return
         if len(packets) > 1 and self.kind == "video":
-            equalise(packets)
+            equalise(packets)  # they change here for the last time: nobody has got them yet
         batch = self._batch = Batch(packets, now_ns, self._batch)
-        self._pending = []
         self._fan_out.forward(batch)
-
-    def _report_defect(self, consumer: Consumer, error: Exception) -> None:
-        self.transport.router.worker.network.report_defect(consumer.transport, error)

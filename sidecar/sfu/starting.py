@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final
 
 from sidecar.engine.catch_up_pace import CatchUpPace
@@ -32,23 +32,17 @@ class Starting:
     them. So, while others are on their way, newcomers are gathered for a while.
     """
 
-    def __init__(
-        self,
-        stream: IncomingStream,
-        network: Network,
-        on_defect: Callable[[Consumer, Exception], None],
-    ) -> None:
+    def __init__(self, stream: IncomingStream, network: Network) -> None:
         """Begins with nobody.
 
         Args:
             stream: What they are fed from.
-            network: Sends to many at once.
-            on_defect: Told of a mistake of ours that one of them has brought to light.
+            network: Sends to many at once, and hears of mistakes of ours that one of them has
+                brought to light.
         """
         self._stream = stream
         self._network = network
-        self._on_defect = on_defect
-        self._new: list[Consumer] = []
+        self._new: dict[Consumer, None] = {}
         self._cohorts: list[Cohort] = []
         self._pace = CatchUpPace()
         self._last_start_ns = -MANY_NS
@@ -64,8 +58,8 @@ class Starting:
         return bool(self._new or self._cohorts)
 
     def add(self, consumer: Consumer) -> None:
-        """Takes in one that has become live; `poll` starts it."""
-        self._new.append(consumer)
+        """Takes in one that has become live; `poll` starts it, once however often it came."""
+        self._new[consumer] = None
 
     def poll(self, now_ns: int) -> bool:
         """Starts those who have come, and sends the next instalment to those who are behind.
@@ -84,8 +78,8 @@ class Starting:
     def _start(self, now_ns: int) -> bool:
         if self._cohorts and now_ns - self._last_start_ns < GATHER_NS:
             return False
-        new, self._new = self._new, []
-        new = [each for each in new if each.live and not each.stream.has_started]
+        came, self._new = self._new, {}
+        new = [each for each in came if each.live and not each.stream.has_started]
         if not new:
             return False
         key_frame_needed = False
@@ -94,7 +88,12 @@ class Starting:
         for consumer in new:
             among_many = now_ns - self._last_start_ns < MANY_NS
             self._last_start_ns = now_ns
-            if start is None or not consumer.stream.begin_replay(start, now_ns):
+            try:
+                begun = start is not None and consumer.stream.begin_replay(start, now_ns)
+            except Exception as error:  # a mistake of ours must not take the class with it
+                self._network.report_defect(consumer.transport, error)
+                continue
+            if start is None or not begun:
                 key_frame_needed = True
                 continue
             alike.setdefault(consumer.stream.replayed_alike, []).append(consumer)
@@ -136,5 +135,5 @@ class Starting:
             return cohort.advance(size_bytes, now_ns)
         except Exception as error:  # a mistake of ours must not take the class with it
             for consumer in cohort.members:
-                self._on_defect(consumer, error)
+                self._network.report_defect(consumer.transport, error)
             return True

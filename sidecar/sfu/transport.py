@@ -90,6 +90,7 @@ class WebRtcTransport:
         self._transport_cc = TransportCcGenerator()
         self._next_report_ns = _NEVER
         self._connecting = False
+        self._asked_again: dict[Consumer, None] = {}
         self._next_mid = 0
         self._bytes_received = 0
         self._bytes_sent = 0
@@ -256,6 +257,11 @@ class WebRtcTransport:
         self._next_report_ns = 0
         self.touch()
 
+    def retransmit_soon(self, consumer: Consumer) -> None:
+        """Has a consumer answer NACKs with the next `poll`."""
+        self._asked_again[consumer] = None
+        self.touch()
+
     def has_feedback(self, producer: Producer) -> bool:
         """Whether what has arrived for a producer makes `poll` due earlier than it was."""
         due_ns = self.next_timeout_ns
@@ -268,11 +274,18 @@ class WebRtcTransport:
         )
 
     def poll(self, now_ns: int) -> None:
-        """Does what is due: feedback to senders and the reports of every second."""
+        """Does what is due: retransmissions, feedback to senders, the reports of every second.
+
+        To be called when everything that has arrived has been forwarded.
+        """
         self.now_ns = now_ns
         self.next_timeout_ns = _NEVER
         if not self.connected:
             return
+        if self._asked_again:
+            asked_again, self._asked_again = self._asked_again, {}
+            for consumer in asked_again:
+                consumer.retransmit(now_ns)
         feedback: list[RtcpPacket] = []
         timeouts_ns: list[int | None] = []
         for producer in self.producers.values():

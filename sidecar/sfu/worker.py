@@ -73,14 +73,23 @@ class Worker:
         return Router(self._identifiers.unique_id(), self, self._identifiers)
 
     def process(self, now_ns: int) -> None:
-        """Sends on what has arrived, does what is due, and sends what follows from it."""
+        """Sends on what has arrived, does what is due, and sends what follows from it.
+
+        In this order: who gets packets out of a buffer gets them when they have been sent on, and
+        nothing is changed of them any more. Otherwise two packets could differ under one number,
+        and use the cipher's nonce twice (RFC 7714 section 8.4).
+        """
         self.now_ns = now_ns
         if self._fed:
             fed, self._fed = self._fed, {}
             for producer in fed:
-                producer.fan_out(now_ns)
-                if producer.transport.has_feedback(producer):
-                    self._touched[producer.transport] = None
+                transport = producer.transport
+                try:
+                    producer.fan_out(now_ns)
+                    if transport.has_feedback(producer):
+                        self._touched[transport] = None
+                except Exception as error:  # a mistake of ours must not take the class with it
+                    self.network.report_defect(transport, error)
         touched, self._touched = self._touched, {}
         timed_out = now_ns >= self.next_timeout_ns
         if timed_out:
@@ -90,11 +99,14 @@ class Worker:
         for transport in touched:
             try:
                 transport.poll(now_ns)
-            except Exception as error:  # a mistake of ours must not take the class with it
+            except Exception as error:
                 self.network.report_defect(transport, error)
         with_output, self._with_output = self._with_output, {}
         for transport in with_output:
-            transport.flush()
+            try:
+                transport.flush()
+            except Exception as error:
+                self.network.report_defect(transport, error)
         # A time-out that has moved away is noticed when it comes; only then all are looked at.
         if timed_out:
             self.next_timeout_ns = _NEVER

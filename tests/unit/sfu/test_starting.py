@@ -131,6 +131,33 @@ class TestStart:
             packets = peer.gets()
             assert positions(packets) == numbers(packets) == list(range(75))
 
+    @pytest.mark.parametrize("others_come", [False, True])
+    def test_who_resumes_many_times_at_once_gets_each_packet_once(self, others_come: bool) -> None:
+        lesson = RunningLesson(50)
+        if others_come:  # then newcomers are gathered for a while
+            lesson.comes(lesson.peer())
+        consumer = lesson.newcomer.transport.consume(lesson.producer, media.CAPABILITIES)
+        for _ in range(10):
+            consumer.resume()
+            consumer.pause()
+            consumer.resume()
+        lesson.process()
+        lesson.runs(10)
+        packets = lesson.newcomer.gets()
+        assert positions(packets) == numbers(packets) == list(range(60))
+
+    def test_who_pauses_and_resumes_while_being_brought_up_to_date_gets_nothing_twice(self) -> None:
+        lesson = RunningLesson(50)
+        consumer = lesson.comes()
+        for _ in range(3):
+            consumer.pause()
+            consumer.resume()
+            lesson.process()
+        lesson.runs(10)
+        packets = lesson.newcomer.gets()
+        assert positions(packets) == numbers(packets) == list(range(len(packets)))
+        assert lesson.requests() >= 1
+
     def test_counts_what_was_sent(self) -> None:
         lesson = RunningLesson(50)
         consumer = lesson.comes()

@@ -192,3 +192,58 @@ def test_mistake_with_one_transport_is_reported_and_the_others_go_on(
     assert reported[0] == (victim.transport, "a mistake")
     assert {transport for transport, _ in reported} == {victim.transport}
     assert len(lesson.student.gets()) == len(third.gets()) == 1
+
+
+@pytest.mark.parametrize("where", ["fan_out", "has_feedback", "flush", "flow", "starting"])
+def test_mistake_with_one_sender_does_not_silence_another_room(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage()
+    broken_teacher, broken_student = stage.peer(), stage.peer()
+    broken = broken_teacher.produces_video()
+    consumer = broken_student.consumes(broken)
+    teacher, student = stage.peer(), stage.peer()
+    producer = teacher.produces_video(media.video(ssrc=9, rtx_ssrc=10))
+    student.consumes(producer)
+    reported: list[WebRtcTransport] = []
+
+    def break_down(*_arguments: object) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    def report(transport: WebRtcTransport, error: Exception) -> None:
+        assert isinstance(error, ZeroDivisionError)
+        reported.append(transport)
+
+    def arrives(number: int, payload: bytes = media.DELTA) -> None:
+        for peer, ssrc in ((broken_teacher, media.VIDEO_SSRC), (teacher, 9)):
+            peer.transport.receive_rtp(media.rtp(number, payload, ssrc=ssrc), stage.now_ns)
+        stage.process()
+
+    arrives(100, media.KEY_START)
+    arrives(101)
+    assert len(student.gets()) == 2
+    monkeypatch.setattr(stage.network, "report_defect", report)
+    expected = broken_teacher
+    if where == "fan_out":
+        monkeypatch.setattr(broken, "fan_out", break_down)
+    elif where == "flow":
+        monkeypatch.setattr(broken_student.link, "send_rtp", break_down)
+    elif where == "has_feedback":
+        monkeypatch.setattr(broken_teacher.transport, "has_feedback", break_down)
+    elif where == "flush":
+        expected = broken_student
+        monkeypatch.setattr(broken_student.transport, "flush", break_down)
+        broken_student.transport.output()
+    else:
+        expected = broken_student
+        consumer.pause()
+        consumer.close()
+        consumer = broken_student.transport.consume(broken, media.CAPABILITIES)
+        monkeypatch.setattr(consumer.stream, "begin_replay", break_down)
+        consumer.resume()
+    arrives(102)
+    assert reported == [expected.transport]
+    assert len(student.gets()) == 1
+    reported.clear()
+    arrives(103)
+    assert len(student.gets()) == 1
