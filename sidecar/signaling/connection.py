@@ -29,6 +29,7 @@ DEFECT: Final = CloseReason(1011, "Internal error")
 ROOM_LOST: Final = CloseReason(1012, "Room lost, join again")
 TOO_SLOW: Final = CloseReason(1013, "Too slow")
 REPLACED: Final = CloseReason(4000, "Replaced by another connection")
+MEDIA_LOST: Final = CloseReason(4001, "Media connection lost")
 
 
 class Disconnected(Exception):

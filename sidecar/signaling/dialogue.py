@@ -6,6 +6,7 @@ import logging
 from typing import Final
 
 from sidecar.classroom.errors import ClassroomError, Fault
+from sidecar.classroom.events import Event
 from sidecar.ortc.errors import OrtcError
 from sidecar.sfu import SfuError
 from sidecar.signaling.admission import admit
@@ -13,8 +14,9 @@ from sidecar.signaling.client import Client
 from sidecar.signaling.connection import REPLACED
 from sidecar.signaling.decoding import InvalidMessage, decode_request
 from sidecar.signaling.elsewhere import Elsewhere, Representative
+from sidecar.signaling.event_delivery import EventDelivery
 from sidecar.signaling.handlers import HANDLERS, joined
-from sidecar.signaling.messages import AnyRequest, Join, Leave, request_type
+from sidecar.signaling.messages import AnyRequest, Join, Leave, RequestId, request_type
 from sidecar.signaling.registry import Registry, Seat
 from sidecar.signaling.replies import Empty, Reply, encode_reply, error_reply
 from sidecar.signaling.teacher_rule import TeacherRule
@@ -48,6 +50,7 @@ class Dialogue:
         self._elsewhere = elsewhere
         self._seat: Seat | None = None
         self._representative: Representative | None = None
+        self._events = EventDelivery(client)
 
     @property
     def has_seat(self) -> bool:
@@ -62,19 +65,24 @@ class Dialogue:
         try:
             request = decode_request(frame)
         except InvalidMessage as error:
+            self._note_id(error.request_id)
             reply = error_reply(error, error.request_type)
             self._client.deliver(encode_reply(reply, error.request_id))
             self._client.sent_invalid()
             return
+        self._note_id(request.id)
         answer = await self._answer(request, frame)
         if answer is not None:
             self._client.deliver(encode_reply(answer, request.id))
+            if self._seat is not None:
+                self._events.answered(self._seat.peer, request, answer)
 
     def leave(self) -> None:
         """Give up the client's seat, if it has one."""
         if self._representative is not None:
             representative, self._representative = self._representative, None
             representative.leave()
+        self._events.forget()
         if self._seat is not None:
             seat, self._seat = self._seat, None
             self._registry.leave(seat)
@@ -100,14 +108,19 @@ class Dialogue:
         """Ask the client for a sign of life."""
         return await self._client.is_alive()
 
-    def deliver(self, message: bytes) -> None:
-        """Queue a message for the client."""
-        self._client.deliver(message)
+    def tell(self, event: Event, message: bytes) -> None:
+        """Have the client hear of an event, when it is its turn."""
+        self._events.tell(event, message)
 
     def unseat(self) -> None:
         """Make way for somebody else."""
         self._seat = None
+        self._events.forget()
         self._client.stop(REPLACED)
+
+    def _note_id(self, request_id: RequestId | None) -> None:
+        if request_id is not None:
+            self._events.found_id()
 
     async def _answer(self, request: AnyRequest, frame: str | bytes) -> Reply | None:
         name = request_type(request)

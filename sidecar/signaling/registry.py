@@ -34,8 +34,8 @@ class Member(Protocol):
     async def is_alive(self) -> bool:
         """Ask its client for a sign of life, for at most the probe timeout."""
 
-    def deliver(self, message: bytes) -> None:
-        """Queue a message for its client; never blocks, never raises."""
+    def tell(self, event: Event, message: bytes) -> None:
+        """Have its client hear of an event, given as JSON as well; never blocks, never raises."""
 
     def unseat(self) -> None:
         """Hear that somebody else takes the place: the connection is to be closed."""
@@ -161,4 +161,4 @@ class Registry:
         if recipients:
             message = encode_event(event)
             for peer in recipients:
-                self._seats[peer].member.deliver(message)
+                self._seats[peer].member.tell(event, message)

@@ -382,14 +382,6 @@ class TestEnding:
         heard = [(await teacher.receive())["type"] for _ in range(3)]
         assert heard == ["peerJoined", "chatMessage", "peerLeft"]
 
-    async def test_a_lost_transport_is_told(self, school: School) -> None:
-        client = await connected(school, "ann")
-        school.worker.routers[0].transports[1].lose("ice-timeout")
-        assert await client.receive() == {
-            "type": "transportClosed",
-            "data": {"direction": "recv", "transportId": "transport-2", "reason": "ice-timeout"},
-        }
-
     async def test_a_cancelled_session_leaves(self, school: School) -> None:
         client = school.client()
         await client.join("ann")
