@@ -22,6 +22,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_incoming_bitrate: int = 6_000_000
     max_messages_per_second: int = 300
     max_invalid_messages: int = 20
+    max_chat_messages: int = 20
+    max_changes: int = 150
+    max_consume_requests: int = 500
 
 
 class Limit(NamedTuple):
@@ -62,5 +65,24 @@ LIMITS: tuple[Limit, ...] = (
         1,
         100_000,
         "invalid signalling messages that one connection may send in ten seconds",
+    ),
+    Limit(
+        "max_chat_messages",
+        1,
+        100_000,
+        "chat messages that one connection may send in ten seconds",
+    ),
+    Limit(
+        "max_changes",
+        10,
+        100_000,
+        "requests that one connection may make in ten seconds of which others hear, or that set up "
+        "a transport",
+    ),
+    Limit(
+        "max_consume_requests",
+        10,
+        100_000,
+        "`consume` requests that one connection may make in ten seconds",
     ),
 )

@@ -18,7 +18,6 @@ from sidecar.net.media_port import MediaPort
 from sidecar.ports import Ports
 from sidecar.settings import Settings, is_address
 from sidecar.sfu import Worker
-from sidecar.signaling.limits import Limits
 from sidecar.signaling.origin import OriginRule, OwnHosts, names_of
 from sidecar.signaling.registry import Observer
 from sidecar.signaling.server import SignalingServer
@@ -67,15 +66,10 @@ async def serving(
     media_port, worker = start_media(ports.media_socket, ports.address_book, settings)
     try:
         spread = Spread(settings, teacher_token, ports.address_book, observer, on_worker_lost)
-        limits = Limits(
-            max_messages_per_second=settings.max_messages_per_second,
-            max_invalid_messages=settings.max_invalid_messages,
-        )
         signaling = SignalingServer(
             worker,
             POLICIES[settings.policy],
-            settings.max_clients_per_room,
-            limits,
+            settings,
             make_teacher_rule(settings, teacher_token),
             _make_origin_rule(settings, ports.address_book),
             observer,

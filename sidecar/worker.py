@@ -80,7 +80,7 @@ async def _serve(parent: Parent, ending: Ending, heard: asyncio.Queue[ToWorker])
     registry = Registry(
         worker,
         POLICIES[settings.policy],
-        settings.max_clients_per_room,
+        settings,
         Reporter(parent.post),
     )
     teacher_rule = make_teacher_rule(settings, start.teacher_token)

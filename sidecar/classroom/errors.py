@@ -22,6 +22,9 @@ class Fault(Enum):
         "teacher-not-allowed",
     )
     ROOM_FULL = ("Room is full", "room-full")
+    TOO_MANY_MESSAGES = ("Too many messages", "too-many-messages")
+    TOO_MANY_CHAT_MESSAGES = ("Too many chat messages", "too-many-chat-messages")
+    TOO_MANY_CHANGES = ("Too many requests, wait some seconds", "too-many-changes")
     VIDEO_IS_THE_TEACHERS = ("Only teacher can share screen", "video-not-allowed")
     NOT_FROM_TEACHER = ("Students can only consume from teacher", "not-from-teacher")
     OWN_PRODUCER = ("Teacher cannot consume from self", "own-producer")

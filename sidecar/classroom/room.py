@@ -25,6 +25,7 @@ from sidecar.classroom.events import (
 from sidecar.classroom.peer import Direction, Peer
 from sidecar.classroom.policy import Policy
 from sidecar.classroom.publication import Publication
+from sidecar.limits import Limits
 from sidecar.ortc.errors import OrtcError
 from sidecar.ortc.parameters import MediaKind, RtpCapabilities, RtpParameters
 from sidecar.sfu import Consumer, Producer, Router, WebRtcTransport
@@ -39,17 +40,17 @@ class Room:
         room_id: Chosen by the clients.
         router: Carries this room's media; the room owns it.
         policy: Who may send what to whom.
-        max_peers: The room is full then.
+        limits: What peers may use.
         publish: Is called with those who are to be told and with what.
     """
 
     def __init__(
-        self, room_id: str, router: Router, policy: Policy, max_peers: int, publish: Publish
+        self, room_id: str, router: Router, policy: Policy, limits: Limits, publish: Publish
     ) -> None:
         self.id = room_id
         self._router = router
         self._policy = policy
-        self._max_peers = max_peers
+        self._limits = limits
         self._publish = publish
         self._peers: dict[str, Peer] = {}
         self._publications: dict[str, Publication] = {}
@@ -82,7 +83,7 @@ class Room:
         conflict = self.conflict(peer.id, peer.is_teacher)
         if conflict is not None:
             raise ClassroomError(conflict[1])
-        if len(self._peers) >= self._max_peers:
+        if len(self._peers) >= self._limits.max_clients_per_room:
             raise ClassroomError(Fault.ROOM_FULL)
         self._peers[peer.id] = peer
         self._publish(self._all_but(peer), PeerJoined(peer.id, peer.name, peer.is_teacher))

@@ -4,18 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.protocol import Event
+from websockets.server import ServerProtocol
+
+from sidecar.limits import Limits
+from sidecar.signaling.connection import TOO_MANY_MESSAGES, WebSocketConnection
+from sidecar.signaling.limits import MESSAGES_INTERVAL_S, TokenBucket
 
 READ_BYTES: Final = 4096
 """Taken from a socket at once: hundreds of frames, which are all decoded before anybody else has
 their turn."""
 
+FRAMES_PER_MESSAGE: Final = 4
+"""How many WebSocket frames there may be for each message, pings and pongs included."""
+
 
 class AcceptedConnection(ServerConnection):
-    """What websockets makes of a socket, and what is to be settled before the first byte."""
+    """What websockets makes of a socket, and what is to be settled below the messages.
+
+    Args:
+        protocol: As of websockets.
+        server: Likewise.
+        limits: What its client may use.
+        options: As of websockets.
+    """
+
+    def __init__(
+        self, protocol: ServerProtocol, server: Server, *, limits: Limits, **options: Any
+    ) -> None:
+        super().__init__(protocol, server, **options)
+        max_frames = FRAMES_PER_MESSAGE * limits.max_messages_per_second
+        self._frames = TokenBucket(max_frames, MESSAGES_INTERVAL_S, time.monotonic)
+        self._closing: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is ours from here on."""
@@ -23,6 +48,18 @@ class AcceptedConnection(ServerConnection):
         # CPython's own buffer is 256 KiB, which a client can fill with tens of thousands of frames.
         transport.max_size = READ_BYTES  # type: ignore[attr-defined]
         super().connection_made(transport)
+
+    def process_event(self, event: Event) -> None:
+        """Take the request for a WebSocket, or one frame of it.
+
+        A session sees whole messages only. Pings, and fragments of a message that never ends, are
+        work for us as well.
+        """
+        if self.request is None or self._frames.take():
+            super().process_event(event)
+        elif self._closing is None:
+            closing = WebSocketConnection(self).close(TOO_MANY_MESSAGES)
+            self._closing = self.loop.create_task(closing)
 
 
 def _send_at_once(transport: asyncio.BaseTransport) -> None:

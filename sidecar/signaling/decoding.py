@@ -49,17 +49,20 @@ def decode_request(frame: str | bytes) -> AnyRequest:
     try:
         request: AnyRequest = _REQUESTS.decode(frame)
     except _UNDECODABLE:
-        raise _invalid(frame) from None
+        # What can be saved lets the client tell which request it was.
+        raise InvalidMessage(*peek(frame)) from None
     return request
 
 
-def _invalid(frame: str) -> InvalidMessage:
-    """Save what can be saved, so that the client can tell which request it was."""
+def peek(frame: str | bytes) -> tuple[str | None, RequestId | None]:
+    """What a frame claims to be, and its id: each None if it has no proper one."""
+    if isinstance(frame, bytes):
+        return None, None
     try:
         envelope = _ENVELOPES.decode(frame)
     except _UNDECODABLE:
-        return InvalidMessage(None, None)
-    return InvalidMessage(_text_or_none(envelope.type), _id_or_none(envelope.id))
+        return None, None
+    return _text_or_none(envelope.type), _id_or_none(envelope.id)
 
 
 def _text_or_none(value: object) -> str | None:

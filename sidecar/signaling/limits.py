@@ -6,27 +6,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-INVALID_INTERVAL_S: Final = 10.0
+MESSAGES_INTERVAL_S: Final = 1.0
+LONG_INTERVAL_S: Final = 10.0
+"""Over which everything else is counted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one connection may do before it is closed.
+class Patience:
+    """How much a client who doesn't answer is put up with.
 
     Attributes:
-        max_messages_per_second: Frames of any kind.
-        max_invalid_messages: Frames that are no request, in ten seconds.
-        max_queued_messages: Messages that wait for a slow client to read them.
-        send_timeout_s: How long a client may take to read one message.
-        probe_timeout_s: How long a client may take to answer a ping while somebody else waits
-            for its place.
+        send_timeout_s: How long it may take to read one message.
+        max_waiting_bytes: Of messages that may wait for it meanwhile; they are shared with
+            others who get the same.
+        probe_timeout_s: How long it may take to answer a ping while somebody else waits for its
+            place.
     """
 
-    max_messages_per_second: int = 100
-    max_invalid_messages: int = 20
-    max_queued_messages: int = 512
     send_timeout_s: float = 20.0
+    max_waiting_bytes: int = 4 * 1024 * 1024
     probe_timeout_s: float = 2.0
+
+
+USUAL_PATIENCE: Final = Patience()
 
 
 class TokenBucket:

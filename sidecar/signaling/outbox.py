@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 
 class Outbox:
-    """A bounded queue, so that a client that doesn't read holds up nobody else.
+    """A queue that a client who doesn't read can't make grow for ever, nor hold up anybody else.
+
+    However much is put in at once, a client who reads gets it: what waits is counted only against
+    one who is being waited for.
 
     Args:
-        max_messages: How many may wait.
-        on_overflow: Is called, at most once, when one more comes.
+        max_waiting_bytes: How much may wait for such a client.
+        on_overflow: Is called, at most once, when there is more.
     """
 
-    def __init__(self, max_messages: int, on_overflow: Callable[[], None]) -> None:
-        self._queue: asyncio.Queue[bytes] = asyncio.Queue(max_messages)
+    def __init__(self, max_waiting_bytes: int, on_overflow: Callable[[], None]) -> None:
+        self._max_waiting_bytes = max_waiting_bytes
         self._on_overflow = on_overflow
-        self._closed = False
+        self._messages: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._has_messages = asyncio.Event()
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._is_closed = False
 
     def put(self, message: bytes) -> None:
         """Queue a message; never blocks. After an overflow nothing is queued any more."""
-        if self._closed:
+        if self._is_closed:
             return
-        try:
-            self._queue.put_nowait(message)
-        except asyncio.QueueFull:
-            self._closed = True
+        self._messages.append(message)
+        self._waiting_bytes += len(message)
+        self._has_messages.set()
+        if self._waiting_bytes > self._max_waiting_bytes and not self._flows.is_set():
+            self._is_closed = True
+            self._messages.clear()
             self._on_overflow()
+
+    async def wait_until_it_flows(self) -> None:
+        """Wait while the client is being waited for, or until nobody sends any more."""
+        await self._flows.wait()
 
     async def drain_to(
         self, send: Callable[[bytes], Awaitable[None]], send_timeout_s: float
@@ -37,7 +52,26 @@ class Outbox:
         Raises:
             TimeoutError: The client didn't take a message in time.
         """
-        while True:
-            message = await self._queue.get()
+        try:
+            while True:
+                await self._has_messages.wait()
+                while self._messages:
+                    message = self._messages.popleft()
+                    self._waiting_bytes -= len(message)
+                    await self._send(message, send, send_timeout_s)
+                    # For a client who takes it all, nothing above has waited.
+                    await asyncio.sleep(0)
+                self._has_messages.clear()
+        finally:
+            self._flows.set()
+
+    async def _send(
+        self, message: bytes, send: Callable[[bytes], Awaitable[None]], send_timeout_s: float
+    ) -> None:
+        waiting = asyncio.get_running_loop().call_soon(self._flows.clear)
+        try:
             async with asyncio.timeout(send_timeout_s):
                 await send(message)
+        finally:
+            waiting.cancel()
+            self._flows.set()

@@ -12,6 +12,7 @@ from sidecar.classroom.events import Event
 from sidecar.classroom.peer import Peer
 from sidecar.classroom.policy import Policy
 from sidecar.classroom.room import Room
+from sidecar.limits import Limits
 from sidecar.sfu import Worker
 from sidecar.signaling.replies import encode_event
 
@@ -72,17 +73,17 @@ class Registry:
     Args:
         worker: Makes a router for each room.
         policy: The rules of all rooms.
-        max_peers: How many may be in one room.
+        limits: What clients may use.
         observer: Who is to see what happens, if anybody.
     """
 
     def __init__(
-        self, worker: Worker, policy: Policy, max_peers: int, observer: Observer | None = None
+        self, worker: Worker, policy: Policy, limits: Limits, observer: Observer | None = None
     ) -> None:
         self._observer = observer
         self._worker = worker
         self._policy = policy
-        self._max_peers = max_peers
+        self._limits = limits
         self._rooms: dict[str, Room] = {}
         self._seats: dict[Peer, Seat] = {}
         self._expected: Counter[str] = Counter()
@@ -153,7 +154,7 @@ class Registry:
 
     def _open(self, room_id: str) -> Room:
         router = self._worker.create_router()
-        room = Room(room_id, router, self._policy, self._max_peers, self._deliver)
+        room = Room(room_id, router, self._policy, self._limits, self._deliver)
         self._rooms[room_id] = room
         return room
 

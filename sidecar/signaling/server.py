@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -16,11 +17,11 @@ from websockets.http11 import Request, Response
 
 from sidecar.classroom.policy import Policy
 from sidecar.classroom.snapshot import RoomSnapshot, room_snapshot
+from sidecar.limits import Limits
 from sidecar.sfu import Worker
 from sidecar.signaling.accepted import AcceptedConnection
 from sidecar.signaling.connection import CLOSE_TIMEOUT_S, GOING_AWAY, WebSocketConnection
 from sidecar.signaling.elsewhere import Elsewhere
-from sidecar.signaling.limits import Limits
 from sidecar.signaling.origin import OriginCheck, OriginRule
 from sidecar.signaling.registry import Observer, Registry
 from sidecar.signaling.session import Session
@@ -47,8 +48,7 @@ class SignalingServer:
     Args:
         worker: Carries the media.
         policy: The rules of all rooms.
-        max_clients_per_room: The teacher included; at least 1.
-        limits: What one connection may do.
+        limits: What clients may use.
         teacher_rule: Who is believed to be a teacher.
         origin_rule: Which web pages may connect.
         observer: Sees who comes and goes in the rooms of this process.
@@ -59,14 +59,13 @@ class SignalingServer:
         self,
         worker: Worker,
         policy: Policy,
-        max_clients_per_room: int,
         limits: Limits,
         teacher_rule: TeacherRule,
         origin_rule: OriginRule,
         observer: Observer | None = None,
         elsewhere: Elsewhere | None = None,
     ) -> None:
-        self._registry = Registry(worker, policy, max_clients_per_room, observer)
+        self._registry = Registry(worker, policy, limits, observer)
         self._teacher_rule = teacher_rule
         self._origins = OriginCheck(origin_rule)
         self._limits = limits
@@ -89,7 +88,7 @@ class SignalingServer:
                 ping_timeout=PING_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
                 server_header=None,
-                create_connection=AcceptedConnection,
+                create_connection=partial(AcceptedConnection, limits=self._limits),  # type: ignore[arg-type]
             )
             self._servers.append(server)
 

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from sidecar.classroom.errors import ClassroomError, Fault
+from sidecar.limits import Limits
+from sidecar.signaling.allowance import Allowance
 from sidecar.signaling.connection import (
     NORMAL,
     TOO_MANY_INVALID_MESSAGES,
@@ -17,11 +20,14 @@ from sidecar.signaling.connection import (
     Connection,
     Disconnected,
 )
+from sidecar.signaling.decoding import peek
 from sidecar.signaling.dialogue import Dialogue
 from sidecar.signaling.elsewhere import Elsewhere
-from sidecar.signaling.limits import INVALID_INTERVAL_S, Limits, TokenBucket
+from sidecar.signaling.limits import USUAL_PATIENCE, Patience
+from sidecar.signaling.messages import RequestId
 from sidecar.signaling.outbox import Outbox
 from sidecar.signaling.registry import Registry
+from sidecar.signaling.replies import encode_reply, error_reply
 from sidecar.signaling.teacher_rule import TeacherRule
 
 _logger: Final = logging.getLogger(__name__)
@@ -39,6 +45,7 @@ class Session:
         limits: What the client may do.
         clock: Monotonic, in seconds.
         elsewhere: Where rooms may be as well; None if all are here.
+        patience: How much of a client who doesn't answer is put up with.
     """
 
     def __init__(
@@ -49,13 +56,13 @@ class Session:
         limits: Limits,
         clock: Callable[[], float],
         elsewhere: Elsewhere | None = None,
+        patience: Patience = USUAL_PATIENCE,
     ) -> None:
         self._connection = connection
         self._dialogue = Dialogue(self, registry, teacher_rule, elsewhere)
-        self._limits = limits
-        self._frames = TokenBucket(limits.max_messages_per_second, 1.0, clock)
-        self._invalid = TokenBucket(limits.max_invalid_messages, INVALID_INTERVAL_S, clock)
-        self._outbox = Outbox(limits.max_queued_messages, partial(self.stop, TOO_SLOW))
+        self._patience = patience
+        self._allowance = Allowance(limits, clock)
+        self._outbox = Outbox(patience.max_waiting_bytes, partial(self.stop, TOO_SLOW))
         self._stopped: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -102,7 +109,7 @@ class Session:
         if not self.is_open:
             return False
         try:
-            async with asyncio.timeout(self._limits.probe_timeout_s):
+            async with asyncio.timeout(self._patience.probe_timeout_s):
                 await self._connection.ping()
         except (Disconnected, TimeoutError):
             return False
@@ -118,7 +125,7 @@ class Session:
 
     def sent_invalid(self) -> None:
         """Note a frame that was no request."""
-        if not self._invalid.take():
+        if not self._allowance.may_be_invalid():
             self.stop(TOO_MANY_INVALID_MESSAGES)
 
     async def _read(self) -> None:
@@ -127,17 +134,28 @@ class Session:
                 frame = await self._connection.receive()
             except Disconnected:
                 return
-            if not self._frames.take():
+            request_type, request_id = peek(frame)
+            fault = self._allowance.refusal(request_type)
+            if fault is None:
+                await self._dialogue.handle(frame)
+            elif fault is not Fault.TOO_MANY_MESSAGES or self._allowance.may_go_on():
+                self._refuse(fault, request_type, request_id)
+            else:
                 self.stop(TOO_MANY_MESSAGES)
                 return
-            await self._dialogue.handle(frame)
             # Frames that came together are read without waiting: what they gave rise to must go
             # out in between, and everybody else have their turn.
             await asyncio.sleep(0)
+            # Whoever doesn't read the answers gets no further ones.
+            await self._outbox.wait_until_it_flows()
+
+    def _refuse(self, fault: Fault, request_type: str | None, request_id: RequestId | None) -> None:
+        reply = error_reply(ClassroomError(fault), request_type)
+        self.deliver(encode_reply(reply, request_id))
 
     async def _write(self) -> None:
         try:
-            await self._outbox.drain_to(self._connection.send, self._limits.send_timeout_s)
+            await self._outbox.drain_to(self._connection.send, self._patience.send_timeout_s)
         except Disconnected:
             # The reader hears of it too, when it has read what came before.
             return

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidecar.limits import Limits
 from sidecar.signaling.decoding import InvalidMessage, decode_request
-from sidecar.signaling.limits import Limits
 from sidecar.signaling.messages import Request
 from sidecar.signaling.replies import encode_reply, error_reply
 from tests.unit.signaling.fakes import Client, School
@@ -42,7 +42,14 @@ JSON = st.recursive(
     max_leaves=10,
 )
 
-UNLIMITED = Limits(max_messages_per_second=10**6, max_invalid_messages=10**6, probe_timeout_s=3600)
+MANY = 100_000
+UNLIMITED = Limits(
+    max_messages_per_second=MANY,
+    max_invalid_messages=MANY,
+    max_chat_messages=MANY,
+    max_changes=MANY,
+    max_consume_requests=MANY,
+)
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -65,7 +65,8 @@ def start_sfu(tmp_path: Path, sfu_program: Program) -> Iterator[StartSfu]:
     started: list[SfuProcess] = []
 
     def start(*arguments: str) -> SfuProcess:
-        everything = [*DEFAULT_ARGUMENTS, "--log-level", "debug", *arguments]
+        level = () if "--log-level" in arguments else ("--log-level", "debug")
+        everything = [*DEFAULT_ARGUMENTS, *level, *arguments]
         sfu = SfuProcess(everything, tmp_path / f"sfu-{len(started)}", sfu_program)
         started.append(sfu)
         return sfu

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame
 
 JsonObject = dict[str, Any]
 CandidateRewriter = Callable[[JsonObject], JsonObject]
@@ -129,6 +130,11 @@ class SignalingClient:
     async def send_raw(self, frame: str | bytes) -> None:
         """Send one text or binary frame as it is."""
         await self._connection.send(frame)
+
+    def send_at_once(self, frames: Iterable[Frame]) -> None:
+        """Have frames reach the server together, as no client library does."""
+        data = b"".join(frame.serialize(mask=True) for frame in frames)
+        self._connection.transport.write(data)
 
     async def wait_for(
         self,

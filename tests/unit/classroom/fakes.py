@@ -10,6 +10,7 @@ from sidecar.classroom.events import Event
 from sidecar.classroom.peer import Peer
 from sidecar.classroom.policy import POLICIES
 from sidecar.classroom.room import Room
+from sidecar.limits import Limits
 from sidecar.ortc.errors import OrtcError
 from sidecar.ortc.parameters import (
     DtlsFingerprint,
@@ -23,6 +24,7 @@ from sidecar.ortc.parameters import (
 )
 from sidecar.sfu import Router, TransportStats, Worker
 
+LIMITS = Limits()
 RTP_PARAMETERS = RtpParameters(codecs=())
 OPUS_ONLY = RtpCapabilities(codecs=(RtpCodecCapability("audio/opus", 48000, "audio", channels=2),))
 """What the fake router supports, and what a receiver needs to consume anything."""
@@ -163,12 +165,10 @@ class FakeWorker:
 class Stage:
     """A room over a fake router, and everything that was published in it."""
 
-    def __init__(self, policy: str = "classroom", max_peers: int = 50) -> None:
+    def __init__(self, policy: str = "classroom", limits: Limits = LIMITS) -> None:
         self.router = FakeRouter()
         self.told: list[tuple[str, Event]] = []
-        self.room = Room(
-            "room", cast(Router, self.router), POLICIES[policy], max_peers, self._publish
-        )
+        self.room = Room("room", cast(Router, self.router), POLICIES[policy], limits, self._publish)
 
     def enter(self, peer_id: str, *, is_teacher: bool = False) -> Peer:
         peer = Peer(peer_id, peer_id.title(), is_teacher)

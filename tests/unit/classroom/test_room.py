@@ -17,6 +17,7 @@ from sidecar.classroom.events import (
 )
 from sidecar.classroom.peer import Peer
 from sidecar.classroom.snapshot import PeerSnapshot, RoomSnapshot, room_snapshot
+from sidecar.limits import Limits
 from sidecar.ortc.errors import OrtcError
 from sidecar.ortc.parameters import RtpCapabilities
 from sidecar.sfu import SfuError
@@ -65,7 +66,7 @@ class TestPeople:
         assert stage.room.conflict("ann", False) is None
 
     def test_full(self) -> None:
-        stage = Stage(max_peers=2)
+        stage = Stage(limits=Limits(max_clients_per_room=2))
         stage.enter("ann")
         bob = stage.enter("bob")
         assert fault_of(lambda: stage.enter("carl")) is Fault.ROOM_FULL
@@ -73,7 +74,7 @@ class TestPeople:
         stage.enter("carl")
 
     def test_the_refused_are_not_announced(self) -> None:
-        stage = Stage(max_peers=1)
+        stage = Stage(limits=Limits(max_clients_per_room=1))
         stage.enter("ann")
         fault_of(lambda: stage.enter("bob"))
         assert stage.take_told() == []

@@ -7,16 +7,17 @@ import json
 from typing import Any
 
 from sidecar.classroom.policy import POLICIES
+from sidecar.limits import Limits
 from sidecar.signaling.connection import CloseReason, Disconnected
 from sidecar.signaling.elsewhere import Elsewhere
-from sidecar.signaling.limits import Limits
+from sidecar.signaling.limits import Patience
 from sidecar.signaling.registry import Observer, Registry
 from sidecar.signaling.session import Session
 from sidecar.signaling.teacher_rule import TeacherRule
-from tests.unit.classroom.fakes import FakeWorker
+from tests.unit.classroom.fakes import LIMITS, FakeWorker
 
 ANYBODY_TEACHES = TeacherRule("any", "", lambda _address: False)
-UNTIL_TOLD = Limits(probe_timeout_s=3600, send_timeout_s=3600)
+UNTIL_TOLD = Patience(probe_timeout_s=3600, send_timeout_s=3600)
 """Whoever waits for a client waits until the test decides."""
 
 
@@ -98,6 +99,7 @@ class Client:
             school.limits,
             school.clock,
             school.elsewhere,
+            school.patience,
         )
         self.task = asyncio.create_task(self.session.run())
 
@@ -136,16 +138,17 @@ class School:
         self,
         *,
         policy: str = "classroom",
-        max_peers: int = 50,
-        limits: Limits = UNTIL_TOLD,
+        limits: Limits = LIMITS,
+        patience: Patience = UNTIL_TOLD,
         teacher_rule: TeacherRule = ANYBODY_TEACHES,
         observer: Observer | None = None,
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self.elsewhere = elsewhere
         self.worker = FakeWorker()
-        self.registry = Registry(self.worker.as_worker(), POLICIES[policy], max_peers, observer)
+        self.registry = Registry(self.worker.as_worker(), POLICIES[policy], limits, observer)
         self.limits = limits
+        self.patience = patience
         self.teacher_rule = teacher_rule
         self.clock = FakeClock()
         self.clients: list[Client] = []

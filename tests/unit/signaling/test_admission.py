@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sidecar.limits import Limits
 from sidecar.signaling.connection import REPLACED, TOO_SLOW
-from sidecar.signaling.limits import Limits
+from sidecar.signaling.limits import Patience
 from tests.unit.signaling.fakes import Client, School
 
 
@@ -54,7 +55,7 @@ async def test_a_dead_teacher_is_replaced(school: School) -> None:
 
 
 async def test_the_time_to_answer_is_limited() -> None:
-    school = School(limits=Limits(probe_timeout_s=0))
+    school = School(patience=Patience(probe_timeout_s=0))
     teacher = await silent_teacher(school)
     newcomer = await knocking(school, teacher, "new")
     assert (await newcomer.receive())["type"] == "joined"
@@ -70,7 +71,7 @@ async def test_a_dead_teacher_who_was_alone(school: School) -> None:
 
 
 async def test_a_dead_teacher_makes_room_in_a_full_one() -> None:
-    school = School(max_peers=2)
+    school = School(limits=Limits(max_clients_per_room=2))
     teacher = await silent_teacher(school)
     await school.client().join("ann")
     newcomer = await knocking(school, teacher, "new")

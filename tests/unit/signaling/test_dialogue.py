@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from sidecar.limits import Limits
 from sidecar.signaling.client import Client
 from sidecar.signaling.connection import CloseReason
-from sidecar.signaling.limits import Limits
 from sidecar.signaling.registry import Registry
 from tests.unit.signaling.fakes import School
 

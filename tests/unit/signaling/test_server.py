@@ -14,11 +14,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from sidecar.classroom.policy import POLICIES
+from sidecar.limits import Limits
 from sidecar.ortc.parameters import DtlsFingerprint, DtlsParameters, IceCandidate, IceParameters
 from sidecar.sfu import Link, Recipients, WebRtcTransport, Worker
 from sidecar.sfu.batch import Packets
 from sidecar.signaling import server as server_module
-from sidecar.signaling.limits import Limits
 from sidecar.signaling.listen import listen
 from sidecar.signaling.origin import OriginRule, OwnHosts
 from sidecar.signaling.server import MAX_FRAME_BYTES, ServerSnapshot, SignalingServer
@@ -26,6 +26,7 @@ from sidecar.signaling.teacher_rule import TeacherRule
 
 ANYBODY_TEACHES = TeacherRule("any", "", lambda _address: False)
 ORIGIN_RULE = OriginRule((), OwnHosts((), lambda _address: False))
+LIMITS = Limits()
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "samples"
 
 
@@ -81,11 +82,13 @@ class DeadNetwork:
 class Site:
     """A running server."""
 
-    def __init__(self, teacher_rule: TeacherRule = ANYBODY_TEACHES) -> None:
+    def __init__(
+        self, teacher_rule: TeacherRule = ANYBODY_TEACHES, limits: Limits = LIMITS
+    ) -> None:
         self.network = DeadNetwork()
         worker = Worker(self.network, random.Random(1), max_incoming_bitrate_bps=6_000_000)
         self.server = SignalingServer(
-            worker, POLICIES["classroom"], 50, Limits(), teacher_rule, ORIGIN_RULE
+            worker, POLICIES["classroom"], limits, teacher_rule, ORIGIN_RULE
         )
         self.port = 0
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.limits import Limits
 from sidecar.ortc.errors import OrtcError
 from sidecar.sfu import SfuError
 from sidecar.signaling.connection import (
@@ -15,7 +16,7 @@ from sidecar.signaling.connection import (
     TOO_MANY_MESSAGES,
     TOO_SLOW,
 )
-from sidecar.signaling.limits import Limits
+from sidecar.signaling.limits import Patience
 from tests.unit.signaling.fakes import Client, School
 
 DTLS = {"role": "client", "fingerprints": [{"algorithm": "sha-256", "value": "AB:CD"}]}
@@ -233,7 +234,7 @@ class TestRefusals:
         assert await client.join("ann") == error("Already joined", "already-joined", "join")
 
     async def test_the_room_is_full(self) -> None:
-        school = School(max_peers=1)
+        school = School(limits=Limits(max_clients_per_room=1))
         await school.client().join("ann")
         reply = await school.client().join("bob")
         assert reply == error("Room is full", "room-full", "join")
@@ -352,6 +353,80 @@ async def test_frames_that_came_together_are_answered_one_by_one(school: School)
     assert most <= 2, "of these requests so many were carried out before the first was answered"
 
 
+def chat(content: str) -> dict[str, str]:
+    return {"content": content, "timestamp": "now"}
+
+
+class TestAllowances:
+    async def test_chat_has_its_own(self) -> None:
+        school = School(limits=Limits(max_chat_messages=3))
+        client, other = school.client(), school.client()
+        await client.join("ann")
+        await other.join("ben")
+        await client.receive()
+        for number in range(5):
+            client.send("chatMessage", chat(str(number)), id=number)
+        refused = [await client.receive() for _ in range(2)]
+        assert [each["id"] for each in refused] == [3, 4]
+        assert {each["data"]["code"] for each in refused} == {"too-many-chat-messages"}
+        assert {each["data"]["request"] for each in refused} == {"chatMessage"}
+        heard = [(await other.receive())["data"]["content"] for _ in range(3)]
+        assert heard == ["0", "1", "2"]
+        assert (await client.request("getProducers"))["type"] == "producers"
+        school.clock.now_s += 10 / 3
+        client.send("chatMessage", chat("again"))
+        assert (await other.receive())["data"]["content"] == "again"
+        await school.close()
+
+    @pytest.mark.parametrize(
+        ("request_type", "data"),
+        [
+            ("createTransport", {"direction": "send"}),
+            ("restartIce", {"direction": "send"}),
+            ("produce", AUDIO),
+            ("closeProducer", {"producerId": "x"}),
+            ("pauseProducer", {"producerId": "x"}),
+            ("resumeProducer", {"producerId": "x"}),
+            ("join", {"roomId": "r", "peerId": "p", "name": "n", "isTeacher": False}),
+        ],
+    )
+    async def test_what_others_hear_of_and_what_sets_things_up(
+        self, request_type: str, data: object
+    ) -> None:
+        school = School(limits=Limits(max_changes=10))
+        client = await connected(school, "ann")
+        for _ in range(7):  # The joining and two transports were the first three.
+            await client.request(request_type, data)
+        reply = await client.request(request_type, data)
+        words = "Too many requests, wait some seconds"
+        assert reply == error(words, "too-many-changes", request_type)
+        assert (await client.request("getProducers"))["type"] == "producers"
+        school.clock.now_s += 1
+        reply = await client.request(request_type, data)
+        assert reply["data"].get("code") != "too-many-changes"
+        await school.close()
+
+    async def test_joining_and_leaving_in_turns(self) -> None:
+        school = School(limits=Limits(max_changes=10))
+        client, other = school.client(), school.client()
+        await other.join("ben")
+        for _ in range(10):
+            assert (await client.join("ann"))["type"] == "joined"
+            assert (await client.request("leave"))["type"] == "left"
+        assert (await client.join("ann"))["data"]["code"] == "too-many-changes"
+        await school.close()
+
+    async def test_consuming(self) -> None:
+        school = School(limits=Limits(max_consume_requests=10))
+        client = await connected(school, "ann")
+        consume = {"producerId": "x", "rtpCapabilities": CAPABILITIES}
+        for _ in range(10):
+            assert (await client.request("consume", consume))["data"]["code"] != "too-many-changes"
+        reply = await client.request("consume", consume, id="eleventh")
+        assert (reply["id"], reply["data"]["code"]) == ("eleventh", "too-many-changes")
+        await school.close()
+
+
 class TestEnding:
     async def test_everything_ends_with_the_connection(self, school: School) -> None:
         teacher = await connected(school, "teacher", is_teacher=True)
@@ -407,21 +482,30 @@ class TestEnding:
         await client.join("ann")
         for _ in range(4):
             await client.request("getProducers")
+        for number in range(5):
+            reply = await client.request("getProducers", id=number)
+            assert reply == {"id": number} | error(
+                "Too many messages", "too-many-messages", "getProducers"
+            )
+        school.clock.now_s += 0.2
+        assert (await client.request("getProducers"))["type"] == "producers"
+        # A fifth of a second is one message, carried out or refused.
+        assert (await client.request("getProducers"))["type"] == "error"
         client.send("getProducers")
         await client.task
         assert client.connection.closed_with == TOO_MANY_MESSAGES
         assert school.worker.routers[0].closed
 
     async def test_a_client_that_reads_nothing_holds_up_nobody(self) -> None:
-        school = School(limits=Limits(max_queued_messages=3, send_timeout_s=3600))
+        school = School(patience=Patience(send_timeout_s=3600, max_waiting_bytes=500))
         slow, teacher, student = school.client(), school.client(), school.client()
         await slow.join("slow")
         slow.connection.reads.clear()
         await teacher.join("teacher", is_teacher=True)
         await student.join("ann")
         assert (await teacher.receive())["type"] == "peerJoined"
-        # One message is being sent and three are waiting when one more comes.
-        for number in range(3):
+        # One message is being sent when the others come.
+        for number in range(4):
             data = {"content": str(number), "timestamp": "now"}
             teacher.send("chatMessage", data)
             assert (await student.receive())["data"]["content"] == str(number)
@@ -432,8 +516,22 @@ class TestEnding:
             assert await other.receive() == {"type": "peerLeft", "data": left}
         await school.close()
 
+    async def test_a_client_that_reads_nothing_is_answered_nothing_more(self) -> None:
+        school = School()
+        client = school.client()
+        client.connection.reads.clear()
+        for number in range(100):
+            client.send("getProducers", id=number)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert client.connection.frames.qsize() > 90
+        client.connection.reads.set()
+        answered = [(await client.receive())["id"] for _ in range(100)]
+        assert answered == list(range(100))
+        await school.close()
+
     async def test_a_client_that_takes_a_message_too_slowly(self) -> None:
-        school = School(limits=Limits(send_timeout_s=0))
+        school = School(patience=Patience(send_timeout_s=0))
         client = school.client()
         client.connection.reads.clear()
         client.send("getProducers")

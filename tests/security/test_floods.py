@@ -1,0 +1,174 @@
+"""Students who flood the signalling, beside a class that wants to go on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from tests.interop.conftest import StartSfu
+from tests.support.classroom import Classroom
+from tests.support.sfu_process import SfuProcess
+from tests.support.signaling import SignalingClient
+from tests.support.synthetic import SyntheticStudent, SyntheticTeacher, eventually
+
+FRAMES = 30
+CHATS = 299
+
+HonestClass = tuple[SfuProcess, Classroom]
+
+
+@pytest.fixture(params=["one process", "a worker"])
+async def honest_class(
+    request: pytest.FixtureRequest, start_sfu: StartSfu
+) -> AsyncIterator[HonestClass]:
+    """A class whose room is in the main process, or else in another one."""
+    sfu = start_sfu("--num-workers", "2", "--log-level", "info")
+    async with await SignalingClient.connect(sfu.url) as first:
+        if request.param == "a worker":
+            await first.request("join", who("first", "somebody"))
+        classroom = Classroom(sfu.url)
+        yield sfu, classroom
+        await classroom.leave()
+
+
+def who(room_id: str, peer_id: str) -> dict[str, Any]:
+    return {"roomId": room_id, "peerId": peer_id, "name": peer_id, "isTeacher": False}
+
+
+def message(type_: str, data: object = None, request_id: int | None = None) -> Frame:
+    """A request as a WebSocket frame."""
+    extra = {} if request_id is None else {"id": request_id}
+    return Frame(Opcode.TEXT, json.dumps({"type": type_, "data": data, **extra}).encode())
+
+
+async def expect_undisturbed(
+    teacher: SyntheticTeacher, students: Sequence[SyntheticStudent]
+) -> None:
+    """The class goes on for some frames, and nothing that was sent is missing anywhere."""
+    goal = teacher.outgoing.source.frames + FRAMES
+    await eventually(lambda: teacher.outgoing.source.frames >= goal, "the teacher sends on")
+    await teacher.outgoing.stop()
+    await eventually(
+        lambda: all(student.has_everything(teacher) for student in students),
+        lambda: "\n".join(student.describe() for student in students),
+    )
+    for peer in (teacher, *students):
+        await peer.signaling.request("getProducers")
+
+
+def heard(client: SignalingClient, type_: str) -> list[Any]:
+    return [data for name, data in client.events if name == type_]
+
+
+async def test_two_students_who_flood_the_chat_cut_nobody_off(honest_class: HonestClass) -> None:
+    sfu, classroom = honest_class
+    teacher = await classroom.teach()
+    students = await classroom.attend(3)
+    async with (
+        await SignalingClient.connect(sfu.url) as first,
+        await SignalingClient.connect(sfu.url) as second,
+    ):
+        for number, flooder in enumerate((first, second)):
+            await flooder.request("join", who("class", f"flooder-{number}"))
+        for flooder in (first, second):
+            words = {"content": "x" * 4000, "timestamp": "now"}
+            flooder.send_at_once(message("chatMessage", words) for _ in range(CHATS))
+        for flooder in (first, second):
+            await eventually(
+                lambda flooder=flooder: len(heard(flooder, "error")) > CHATS - 30,  # type: ignore[misc]
+                "they are told",
+            )
+            codes = {error["code"] for error in heard(flooder, "error")}
+            assert codes == {"too-many-chat-messages"}
+        await expect_undisturbed(teacher, students)
+        said = [len(heard(peer.signaling, "chatMessage")) for peer in (teacher, *students)]
+        assert len(set(said)) == 1
+        assert 40 <= said[0] < 50
+        # Whoever spoke too much is one of the class all the same.
+        for flooder in (first, second):
+            await flooder.request("getProducers")
+
+
+async def test_a_student_who_produces_without_end_and_hangs_up_cuts_nobody_off(
+    honest_class: HonestClass,
+) -> None:
+    sfu, classroom = honest_class
+    teacher = await classroom.teach()
+    students = await classroom.attend(3)
+    flooder = await SignalingClient.connect(sfu.url)
+    await flooder.request("join", who("class", "flooder"))
+    await flooder.request("createTransport", {"direction": "send"})
+    parameters = ({"kind": "audio", "rtpParameters": opus(number)} for number in range(600))
+    flooder.send_at_once(message("produce", data) for data in parameters)
+    await eventually(
+        lambda: len(heard(flooder, "produced")) + len(heard(flooder, "error")) == 600,
+        "all are answered",
+    )
+    await flooder.abort()
+    await teacher.signaling.wait_for("peerLeft")
+    announced = heard(teacher.signaling, "newProducer")
+    closed = heard(teacher.signaling, "producerClosed")
+    ids = [data["producerId"] for data in announced if data["peerId"] == "flooder"]
+    assert [data["producerId"] for data in closed] == ids
+    await expect_undisturbed(teacher, students)
+
+
+async def test_a_client_who_asks_without_end_is_refused_and_then_cut_off(
+    honest_class: HonestClass,
+) -> None:
+    sfu, classroom = honest_class
+    teacher = await classroom.teach()
+    students = await classroom.attend(1)
+    flooder = await SignalingClient.connect(sfu.url)
+    await flooder.request("join", who("class", "flooder"))
+    flooder.send_at_once(message("getProducers", request_id=0) for _ in range(2000))
+    assert await flooder.wait_closed() == 1008
+    errors = [error["code"] for error in heard(flooder, "error")]
+    assert set(errors) <= {"too-many-messages"}
+    await expect_undisturbed(teacher, students)
+
+
+async def test_coming_and_going_without_end_is_refused(honest_class: HonestClass) -> None:
+    sfu, classroom = honest_class
+    teacher = await classroom.teach()
+    students = await classroom.attend(1)
+    async with await SignalingClient.connect(sfu.url) as flooder:
+        for _ in range(2):
+            frames = [message("join", who("class", "flooder")), message("leave")] * 100
+            flooder.send_at_once(frames)
+            await asyncio.sleep(0)
+        await eventually(
+            lambda: any(e["code"] == "too-many-changes" for e in heard(flooder, "error")),
+            "it is refused",
+        )
+        await expect_undisturbed(teacher, students)
+
+
+async def test_pings_and_fragments_are_messages_too(honest_class: HonestClass) -> None:
+    sfu, classroom = honest_class
+    teacher = await classroom.teach()
+    students = await classroom.attend(1)
+    for frames in (
+        [Frame(Opcode.PING, b"")] * 20_000,
+        [Frame(Opcode.TEXT, b"", fin=False), *[Frame(Opcode.CONT, b"", fin=False)] * 20_000],
+    ):
+        flooder = await SignalingClient.connect(sfu.url)
+        flooder.send_at_once(frames)
+        assert await flooder.wait_closed() == 1008
+    await expect_undisturbed(teacher, students)
+
+
+def opus(number: int) -> dict[str, Any]:
+    return {
+        "mid": str(number),
+        "codecs": [
+            {"mimeType": "audio/opus", "payloadType": 111, "clockRate": 48000, "channels": 2}
+        ],
+        "encodings": [{"ssrc": 1000 + number}],
+        "rtcp": {"cname": "flooder"},
+    }
