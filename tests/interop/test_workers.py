@@ -347,8 +347,9 @@ async def test_limits_hold_for_those_who_are_elsewhere(open_school: OpenSchool) 
         assert (await school.hear("peer-left"))["peerId"] == "ben"
 
 
-async def test_who_does_not_read_holds_up_nobody(school: School) -> None:
+async def test_who_does_not_read_holds_up_nobody(open_school: OpenSchool) -> None:
     messages = 250
+    school = open_school(*TWO_PROCESSES, "--max-chat-messages", str(messages))
     async with client(school) as near, client(school) as talks, client(school) as hears:
         await near.request("join", who("near", "ann"))
         async with client(school) as sleeps:
