@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -19,6 +18,7 @@ from sidecar.errors import (
 from sidecar.lifecycle.port_holder import holder_of
 from sidecar.net.addresses import AddressBook, system_addresses
 from sidecar.net.media_socket import NoFreePortError, open_media_socket
+from sidecar.net.platform import monotonic_ns
 from sidecar.settings import Settings
 from sidecar.signaling.listen import listen
 
@@ -170,7 +170,7 @@ def _require_interface(address_book: AddressBook) -> None:
             "this computer has no network address, not even for itself",
             "Switch a network interface on, or give an address with --host.",
         )
-    address_book.update(found, time.monotonic_ns())
+    address_book.update(found, monotonic_ns())
 
 
 def _cannot_listen(settings: Settings, error: OSError) -> CannotListenError:

@@ -89,7 +89,12 @@ def start_media(
     media_socket: socket.socket, address_book: AddressBook, settings: Settings
 ) -> tuple[MediaPort, Worker]:
     """Begin to receive media in the current event loop, until the port is closed."""
-    media_port = MediaPort(media_socket, address_book, _make_certificate)
+    media_port = MediaPort(
+        media_socket,
+        address_book,
+        _make_certificate,
+        max_incoming_bps=settings.max_incoming_bitrate,
+    )
     worker = Worker(
         media_port,
         random.SystemRandom(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -14,6 +13,7 @@ from sidecar.lifecycle.events import Addresses, CommandId, Warning
 from sidecar.lifecycle.starter import Starter
 from sidecar.lifecycle.whereabouts import Whereabouts
 from sidecar.net.addresses import InterfaceAddress, system_addresses
+from sidecar.net.platform import monotonic_ns
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class AddressKeeper:
         Args:
             found: The addresses that this machine has now.
         """
-        self._book.update(found, time.monotonic_ns())
+        self._book.update(found, monotonic_ns())
         own = {each.ip for each in found}
         self._warn_of_loss(sorted(self._own_and_told - own))
         addresses = self._whereabouts.addresses()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import time
 from typing import Final
 
 from msgspec import UNSET, UnsetType
 
 from sidecar.lifecycle.events import Addresses, CommandId, Media
 from sidecar.net.addresses import AddressBook
+from sidecar.net.platform import monotonic_ns
 
 _LOOPBACK_OF: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 """Of the hosts that mean all interfaces: how to reach them from this computer."""
@@ -44,7 +44,7 @@ class Whereabouts:
         Args:
             command_id: Of the command that asks.
         """
-        media = self._address_book.addresses(None, time.monotonic_ns())
+        media = self._address_book.addresses(None, monotonic_ns())
         hosts = [self._host]
         if self._host in _LOOPBACK_OF:
             hosts = [each for each in media if not ipaddress.ip_address(each).is_loopback]

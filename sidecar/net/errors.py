@@ -17,3 +17,15 @@ class SrtpError(NetError):
 
 class SrtpKeyUsedUpError(SrtpError):
     """The key has protected all the packets that it may: nothing can be sent with it any more."""
+
+
+class CertificateError(NetError):
+    """No certificate could be made, without which nobody gets media.
+
+    Attributes:
+        is_hopeless: Another try would end alike, for as long as the program runs.
+    """
+
+    def __init__(self, message: str, *, is_hopeless: bool) -> None:
+        super().__init__(message)
+        self.is_hopeless = is_hopeless

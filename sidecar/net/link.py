@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from sidecar.net.dtls_records import FINGERPRINT_ALGORITHMS, DtlsRole, is_dtls
 from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
 from sidecar.net.fan import Fan
 from sidecar.net.handshake import Handshake
-from sidecar.net.ice import Address, IceLite
+from sidecar.net.ice import CHECKS_AT_ONCE, CHECKS_PER_SECOND, Address, IceLite, Pair
 from sidecar.ortc.parameters import DtlsParameters, IceCandidate, IceParameters
 from sidecar.rtp.packet import is_rtcp
 from sidecar.sfu import SfuError
@@ -28,6 +28,19 @@ logger = logging.getLogger(__name__)
 
 _FIRST_RTP_BYTE = 128
 _LAST_RTP_BYTE = 191
+
+SPARE_BYTES_PER_SECOND: Final = 64_000
+"""What a peer may send besides its media: RTCP, ICE, DTLS."""
+
+SECONDS_AT_ONCE: Final = 3
+"""So many seconds' worth of datagrams may come together, as after a gap of the network."""
+
+PACKET_PRICE_BYTES: Final = 200
+"""What any datagram counts for beside its size: small ones are work as well."""
+
+UNDECRYPTABLE_PRICE_BYTES: Final = 2_000
+DTLS_PRICE_BYTES: Final = 4_000
+"""What these count for on top: nobody who is honest sends many."""
 
 
 class Port(Protocol):
@@ -46,6 +59,11 @@ class Port(Protocol):
     @property
     def routes_version(self) -> int:
         """Another number whenever `MediaLink.route` of any link may have changed."""
+        ...
+
+    @property
+    def max_incoming_bps(self) -> int:
+        """What a peer is asked not to exceed."""
         ...
 
     def route_changed(self) -> None:
@@ -79,8 +97,11 @@ class MediaLink:
         transport: The media half.
         ice: The ICE state, which the port drives.
         ice_candidates: Where the port can be reached, best first.
+        over_budget: Datagrams that were not looked at, since there were too many of them.
         undecryptable: SRTP and SRTCP packets that failed authentication or the replay check.
         unsendable: Packets for the peer that libsrtp did not take, such as too long ones.
+        awaits_check_since_ns: When the peer was to begin with its checks, if it was.
+        told_stale_ns: When the transport was last told of a silence that lasts, if it lasts.
     """
 
     def __init__(
@@ -93,9 +114,15 @@ class MediaLink:
     ) -> None:
         self.transport = transport
         self.ice_candidates = ice_candidates
+        self.over_budget = 0
         self.undecryptable = 0
         self.unsendable = 0
+        self.awaits_check_since_ns: int | None = None
+        self.told_stale_ns: int | None = None
         self._port = port
+        self._bytes_per_second = SPARE_BYTES_PER_SECOND + port.max_incoming_bps * 3 // 2 // 8
+        self._allowance_bytes = self._bytes_per_second * SECONDS_AT_ONCE
+        self._allowed_checks = CHECKS_AT_ONCE
         self._srtp: SrtpSession | None = None
         self._closed = False
         self.ice = IceLite(port.new_credentials(self))
@@ -137,6 +164,7 @@ class MediaLink:
         )
         if not known:
             raise SfuError("No usable DTLS fingerprint", "invalid-dtls-parameters")
+        self.awaits_check_since_ns = self._port.now_ns()
         if dtls_parameters.role == "client":
             self._start("server", dtls_parameters)
         elif self.ice.selected is not None:
@@ -158,20 +186,56 @@ class MediaLink:
             dtls_parameters, self._client_start = self._client_start, None
             self._start("client", dtls_parameters)
 
-    def receive(self, datagram: bytes, now_ns: int) -> None:
-        """Takes a datagram other than STUN from one of the peer's addresses (RFC 7983)."""
-        if _FIRST_RTP_BYTE <= datagram[0] <= _LAST_RTP_BYTE:
+    def may_check(self) -> bool:
+        """Whether a check from a new address may be looked at, of which there are not too many."""
+        self._allowed_checks -= 1
+        return self._allowed_checks >= 0
+
+    def grant_time(self, now_ns: int) -> None:
+        """Has everything that the peer was to do by now be due later: it could not be heard."""
+        self.ice.grant_time(now_ns)
+        if self.awaits_check_since_ns is not None:
+            self.awaits_check_since_ns = now_ns
+
+    def look_after(self, now_ns: int) -> None:
+        """Does what is due once a second."""
+        self._allowance_bytes = min(
+            max(self._allowance_bytes, 0) + self._bytes_per_second,
+            self._bytes_per_second * SECONDS_AT_ONCE,
+        )
+        self._allowed_checks = min(max(self._allowed_checks, 0) + CHECKS_PER_SECOND, CHECKS_AT_ONCE)
+        before = self.ice.selected
+        for pair in self.ice.pairs:
+            pair.refill()
+        self.ice.reconsider(now_ns)
+        if self.ice.selected != before:
+            self._port.route_changed()
+
+    def receive(self, datagram: bytes, pair: Pair, now_ns: int) -> None:
+        """Takes a datagram other than STUN from one of the peer's addresses (RFC 7983).
+
+        More of them than an honest peer could send are not looked at.
+        """
+        self._allowance_bytes -= len(datagram) + PACKET_PRICE_BYTES
+        if self._allowance_bytes < 0:
+            self.over_budget += 1
+        elif _FIRST_RTP_BYTE <= datagram[0] <= _LAST_RTP_BYTE:
             srtp = self._srtp
             if srtp is None:
                 return
             try:
                 if is_rtcp(datagram):
-                    self.transport.receive_rtcp(srtp.unprotect_rtcp(datagram), now_ns)
+                    packet, take = srtp.unprotect_rtcp(datagram), self.transport.receive_rtcp
                 else:
-                    self.transport.receive_rtp(srtp.unprotect_rtp(datagram), now_ns)
+                    packet, take = srtp.unprotect_rtp(datagram), self.transport.receive_rtp
             except SrtpError:
                 self.undecryptable += 1
+                self._allowance_bytes -= UNDECRYPTABLE_PRICE_BYTES
+                return
+            pair.heard_ns = now_ns
+            take(packet, now_ns)
         elif is_dtls(datagram):
+            self._allowance_bytes -= DTLS_PRICE_BYTES
             self._handshake.receive(datagram)
 
     def send_rtp(self, groups: Sequence[Packets]) -> None:

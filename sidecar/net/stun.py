@@ -28,11 +28,16 @@ _FIRST_OPTIONAL_ATTRIBUTE: Final = 0x8000
 _HEADER: Final = struct.Struct("!HHI12s")
 _ATTRIBUTE_HEADER: Final = struct.Struct("!HH")
 _BINDING_SUCCESS: Final = stun.Method.BINDING | stun.Class.RESPONSE
+_BINDING_REQUEST: Final = b"\x00\x01"
 _XOR_MAPPED_ADDRESS: Final = 0x0020
+_USERNAME: Final = 0x0006
 _MESSAGE_INTEGRITY: Final = 0x0008
 _UNKNOWN_ATTRIBUTES: Final = 0x000A
 _FINGERPRINT: Final = 0x8028
 _FINGERPRINT_XOR: Final = 0x5354554E
+
+_MAX_GLANCES: Final = 8
+"""A check of Chromium, Firefox or aioice starts with USERNAME."""
 
 _INTEGRITY_BYTES: Final = 24
 _FINGERPRINT_BYTES: Final = 8
@@ -49,6 +54,28 @@ def is_stun(datagram: bytes) -> bool:
         and len(datagram) >= stun.HEADER_LENGTH
         and datagram[4:8] == _COOKIE
     )
+
+
+def addressee(datagram: bytes) -> bytes | None:
+    """Whom a STUN message is for, at a glance: the part of USERNAME before the colon.
+
+    Nothing is verified, and no more than `_MAX_GLANCES` attributes are looked at.
+
+    Returns:
+        None if it is no Binding request, or does not say.
+    """
+    if datagram[:2] != _BINDING_REQUEST:
+        return None
+    position = stun.HEADER_LENGTH
+    for _ in range(_MAX_GLANCES):
+        if position + _ATTRIBUTE_HEADER.size > len(datagram):
+            return None
+        kind, length = _ATTRIBUTE_HEADER.unpack_from(datagram, position)
+        position += _ATTRIBUTE_HEADER.size
+        if kind == _USERNAME:
+            return datagram[position : position + length].partition(b":")[0]
+        position += length + stun.padding_length(length)
+    return None
 
 
 class BindingRequest:
@@ -84,6 +111,12 @@ class BindingRequest:
     def use_candidate(self) -> bool:
         """The sender nominates this pair."""
         return "USE-CANDIDATE" in self._message.attributes
+
+    @property
+    def priority(self) -> int:
+        """PRIORITY: what the sender thinks of this pair, 0 if it does not say."""
+        priority: int = self._message.attributes.get("PRIORITY", 0)
+        return priority
 
     def is_authentic(self, password: bytes) -> bool:
         """Checks MESSAGE-INTEGRITY, which has to be there, against the local password."""

@@ -65,6 +65,8 @@ class WebRtcTransport:
         outgoing_rtcp: Serialised RTCP that waits to be sent.
         available_outgoing_bps: The peer's latest REMB.
         on_closed: Called once with a reason when the network closes the transport.
+        on_stale: Called when nothing has been heard of the peer for some seconds, and again while
+            that lasts.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class WebRtcTransport:
         self.outgoing_rtcp: list[bytes] = []
         self.available_outgoing_bps: int | None = None
         self.on_closed: Callable[[str], None] | None = None
+        self.on_stale: Callable[[], None] | None = None
         self._link: Link | None = None
         self._transport_cc = TransportCcGenerator()
         self._next_report_ns = _NEVER
@@ -214,6 +217,12 @@ class WebRtcTransport:
         self.close()
         if self.on_closed is not None:
             self.on_closed(reason)
+
+    def link_stale(self, now_ns: int) -> None:
+        """The network has heard nothing of the peer for some seconds; it may come back."""
+        self.now_ns = now_ns
+        if self.on_stale is not None:
+            self.on_stale()
 
     def receive_rtp(self, data: bytes, now_ns: int) -> None:
         """Takes one decrypted RTP packet; whatever is wrong with it, it is only discarded."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sidecar.classroom.peer import Peer
 from sidecar.classroom.snapshot import room_snapshot
 from sidecar.lifecycle.address_keeper import Book
-from sidecar.net.platform import resident_memory_bytes
+from sidecar.net.platform import monotonic_ns, resident_memory_bytes
 from sidecar.signaling.connection import DEFECT
 from sidecar.signaling.dialogue import Dialogue
 from sidecar.signaling.registry import Registry
@@ -66,7 +66,7 @@ class Service:
             case messages.Announce(addresses):
                 self._book.announce(addresses)
             case messages.Found(addresses):
-                self._book.update(addresses, time.monotonic_ns())
+                self._book.update(addresses, monotonic_ns())
             case messages.Ask(question):
                 self._answer(question)
             case messages.Start() | messages.Leave():

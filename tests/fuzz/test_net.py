@@ -21,7 +21,7 @@ from sidecar.net.dtls import (
 )
 from sidecar.net.dtls_records import DtlsRole, is_dtls
 from sidecar.net.errors import DtlsError, SrtpError
-from sidecar.net.ice import IceLite
+from sidecar.net.ice import IceLite, Pair
 from sidecar.net.link import MediaLink
 from sidecar.net.media_port import MediaPort
 from sidecar.net.media_socket import open_media_socket
@@ -41,6 +41,7 @@ from tests.unit.net.support import (
     check_attributes,
     ice_parameters,
     protect_rtp,
+    receive_check,
     shake_hands,
 )
 
@@ -205,22 +206,24 @@ def test_a_link(datagrams: list[bytes], connected: bool) -> None:
         cast(ThreadPoolExecutor, None),
     )
     transport.link = link
+    pair = Pair(HOME)
     fingerprints = tuple(PEER_CERTIFICATE.fingerprints)
     link.connect(DtlsParameters(fingerprints=fingerprints, role="client"))
     if connected:
         peer = DtlsEndpoint(PEER_CERTIFICATE, "client", CERTIFICATE.fingerprints)
-        link.ice.selected = HOME
+        check = build_check(link.ice_parameters, nominate=True)
+        assert receive_check(link.ice, check) is not None
         flight = peer.step([])
         while flight:
             for datagram in flight:
-                link.receive(datagram, 0)
+                link.receive(datagram, pair, 0)
             loop.run_steps()
             sent = port.take_sent()
             flight = peer.step(sent) if sent else []
         assert transport.connected_ns is not None
     for datagram in datagrams:
         if datagram:
-            link.receive(datagram, 0)
+            link.receive(datagram, pair, 0)
             loop.run_steps()
     assert transport.received == []
     assert transport.closed_for in ([], ["dtls-failed"])

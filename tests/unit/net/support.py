@@ -119,12 +119,16 @@ def build_stun(
 
 
 def check_attributes(
-    parameters: IceParameters, *, nominate: bool = False, controlled: bool = False
+    parameters: IceParameters,
+    *,
+    nominate: bool = False,
+    controlled: bool = False,
+    priority: int = 110 << 24,
 ) -> list[tuple[int, bytes]]:
     """What a connectivity check carries, to these credentials."""
     attributes = [
         (USERNAME, f"{parameters.username_fragment}:peer".encode()),
-        (PRIORITY, (110 << 24).to_bytes(4, "big")),
+        (PRIORITY, priority.to_bytes(4, "big")),
         (ICE_CONTROLLED if controlled else ICE_CONTROLLING, bytes(8)),
     ]
     if nominate:
@@ -133,10 +137,16 @@ def check_attributes(
 
 
 def build_check(
-    parameters: IceParameters, *, nominate: bool = False, controlled: bool = False
+    parameters: IceParameters,
+    *,
+    nominate: bool = False,
+    controlled: bool = False,
+    priority: int = 110 << 24,
 ) -> bytes:
     """Writes an authentic connectivity check to these credentials."""
-    attributes = check_attributes(parameters, nominate=nominate, controlled=controlled)
+    attributes = check_attributes(
+        parameters, nominate=nominate, controlled=controlled, priority=priority
+    )
     return build_stun(BINDING_REQUEST, attributes, password=parameters.password)
 
 
@@ -277,6 +287,7 @@ class FakeTransport:
         received: Decrypted packets.
         connected_ns: When the link told that it is ready.
         closed_for: The reasons for which the network gave up; never more than one.
+        stale_ns: When it was told that nothing is heard of the peer.
     """
 
     def __init__(self) -> None:
@@ -284,6 +295,7 @@ class FakeTransport:
         self.received: list[Received] = []
         self.connected_ns: int | None = None
         self.closed_for: list[str] = []
+        self.stale_ns: list[int] = []
         self.link: MediaLink | None = None
         self.closing = asyncio.Event()
 
@@ -301,6 +313,9 @@ class FakeTransport:
         if self.link is not None:
             self.link.close()
         self.closing.set()
+
+    def link_stale(self, now_ns: int) -> None:
+        self.stale_ns.append(now_ns)
 
     def as_transport(self) -> WebRtcTransport:
         return cast(WebRtcTransport, self)
@@ -380,6 +395,7 @@ class FakePort(FakeDatagrams):
         self.certificate = certificate
         self.packet_sender = PacketSender(self, PacketMemory(), None)
         self.routes_version = 0
+        self.max_incoming_bps = 6_000_000
         self.known: list[str] = []
         self.retired: list[MediaLink] = []
         self.wake_ups = 0

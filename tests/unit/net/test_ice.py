@@ -35,6 +35,8 @@ from tests.unit.net.support import (
 )
 
 PARAMETERS = ice_parameters()
+PRIORITY_VALUE = 110 << 24
+LOW, HIGH = PRIORITY_VALUE - 1, PRIORITY_VALUE + 1
 
 
 def check(
@@ -44,9 +46,10 @@ def check(
     nominate: bool = False,
     now_ns: int = 0,
     parameters: IceParameters | None = None,
+    priority: int = PRIORITY_VALUE,
 ) -> CheckOutcome:
     """Has the peer check, and expects success."""
-    datagram = build_check(parameters or ice.parameters, nominate=nominate)
+    datagram = build_check(parameters or ice.parameters, nominate=nominate, priority=priority)
     outcome = receive_check(ice, datagram, source, now_ns)
     assert outcome is not None and outcome.validated
     assert StunMessage(outcome.response).kind == BINDING_SUCCESS
@@ -281,3 +284,185 @@ def test_the_selected_address_is_never_forgotten() -> None:
     assert HOME not in forgotten
     assert len(ice.valid_addresses) == MAX_VALID_ADDRESSES
     assert len(forgotten) == 2 * MAX_VALID_ADDRESSES + 1
+
+
+def seconds(ice: IceLite, first: int, last: int, *checks: tuple[Address, bool]) -> list[Address]:
+    """Has addresses check once a second, nominated or not; says where media went each second."""
+    selected = []
+    for second in range(first, last):
+        now_ns = second * SECOND_NS
+        for address, nominate in checks:
+            check(ice, address, nominate=nominate, now_ns=now_ns)
+        ice.reconsider(now_ns)
+        assert ice.selected is not None
+        selected.append(ice.selected)
+    return selected
+
+
+def hear(ice: IceLite, address: Address, now_ns: int) -> None:
+    """Has an authentic packet arrive."""
+    next(pair for pair in ice.pairs if pair.address == address).heard_ns = now_ns
+
+
+def test_media_comes_back_from_an_address_that_falls_silent() -> None:
+    """Consent is the selected address's: checks of another one do not renew it."""
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True)
+    check(ice, ELSEWHERE, nominate=True)
+    went = seconds(ice, 1, 12, (HOME, False))
+    assert went == [ELSEWHERE] * 8 + [HOME] * 3
+
+
+def test_consent_lasts_while_any_address_is_checked() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True)
+    seconds(ice, 1, 100, (HOME, False))
+    assert not ice.has_expired(129 * SECOND_NS)
+    assert ice.has_expired(131 * SECOND_NS)
+
+
+def test_an_address_that_is_silent_keeps_media_if_no_other_one_is_heard() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, ELSEWHERE)
+    check(ice, HOME, nominate=True, now_ns=1)
+    assert seconds(ice, 1, 30) == [HOME] * 29
+
+
+def test_an_address_that_sends_packets_is_not_silent() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True)
+    for second in range(1, 20):
+        hear(ice, HOME, second * SECOND_NS)
+        assert seconds(ice, second, second + 1, (ELSEWHERE, False)) == [HOME]
+
+
+def test_a_lower_nomination_does_not_take_the_place_of_a_better_pair_that_is_alive() -> None:
+    ice = IceLite(PARAMETERS)
+    for second in range(20):
+        now_ns = second * SECOND_NS
+        check(ice, HOME, nominate=True, now_ns=now_ns, priority=HIGH)
+        check(ice, ELSEWHERE, nominate=True, now_ns=now_ns, priority=LOW)
+        ice.reconsider(now_ns)
+        assert ice.selected == HOME
+
+
+def test_a_better_pair_that_is_only_checked_is_alive_between_two_checks() -> None:
+    """Chromium checks the pair that it uses every 2.5 s."""
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True, priority=HIGH)
+    check(ice, ELSEWHERE, nominate=True, now_ns=5 * SECOND_NS // 2, priority=LOW)
+    ice.reconsider(5 * SECOND_NS // 2)
+    assert ice.selected == HOME
+
+
+def test_a_higher_nomination_is_followed_at_once_and_an_equal_one_as_well() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True, priority=LOW)
+    check(ice, ELSEWHERE, nominate=True, priority=LOW)
+    assert ice.selected == ELSEWHERE
+    check(ice, HOME, nominate=True, priority=HIGH)
+    assert ice.selected == HOME
+
+
+def test_a_pulled_cable_is_followed_at_once_where_packets_flowed() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True, priority=HIGH)
+    hear(ice, HOME, SECOND_NS)
+    check(ice, ELSEWHERE, nominate=True, now_ns=26 * SECOND_NS // 10, priority=LOW)
+    assert ice.selected == ELSEWHERE
+
+
+def test_a_lower_nomination_is_followed_when_the_better_pair_has_died() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True, priority=HIGH)
+    hear(ice, HOME, SECOND_NS)
+    check(ice, ELSEWHERE, nominate=True, now_ns=2 * SECOND_NS, priority=LOW)
+    assert ice.selected == HOME
+    ice.reconsider(2 * SECOND_NS)
+    assert ice.selected == HOME
+    ice.reconsider(3 * SECOND_NS)
+    assert ice.selected == ELSEWHERE
+
+
+def test_a_better_pair_that_is_nominated_again_has_not_been_left() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True, priority=HIGH)
+    check(ice, ELSEWHERE, nominate=True, now_ns=SECOND_NS, priority=LOW)
+    again = build_check(PARAMETERS, nominate=True, priority=HIGH)
+    assert ice.renew_consent(again, HOME, 2 * SECOND_NS) is not None
+    ice.reconsider(20 * SECOND_NS)
+    assert ice.selected == HOME
+
+
+def test_what_was_merely_first_gives_way_to_any_nomination() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, priority=HIGH)
+    check(ice, ELSEWHERE, nominate=True, priority=LOW)
+    assert ice.selected == ELSEWHERE
+
+
+def test_after_a_restart_what_was_nominated_before_does_not_count() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True, priority=HIGH)
+    renewed = ice_parameters("renewed")
+    ice.restart(renewed)
+    check(ice, ELSEWHERE, parameters=renewed, nominate=True, priority=LOW)
+    assert ice.selected == ELSEWHERE
+
+
+def test_an_address_that_only_nominates_loses_media_to_one_that_talks() -> None:
+    """Its checks may be forged, to have media sent to somebody who does not want it."""
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True)
+    went = []
+    for second in range(1, 60):
+        hear(ice, HOME, second * SECOND_NS)
+        went += seconds(ice, second, second + 1, (HOME, False), (ELSEWHERE, True))
+    assert went == [ELSEWHERE] * 9 + [HOME] * 50
+
+
+def test_an_address_that_lost_its_place_gets_it_back_with_its_first_packet() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True)
+    for second in range(1, 20):
+        hear(ice, HOME, second * SECOND_NS)
+        seconds(ice, second, second + 1, (HOME, False), (ELSEWHERE, True))
+    assert ice.selected == HOME
+    hear(ice, ELSEWHERE, 20 * SECOND_NS)
+    check(ice, ELSEWHERE, nominate=True, now_ns=20 * SECOND_NS)
+    assert ice.selected == ELSEWHERE
+
+
+def test_a_peer_that_only_receives_checks_keeps_its_new_address() -> None:
+    """Nothing is produced yet, so that nothing is heard: the checks are all there is."""
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True)
+    assert seconds(ice, 1, 30, (HOME, False), (ELSEWHERE, True)) == [ELSEWHERE] * 29
+
+
+def test_an_address_that_is_to_be_followed_later_is_not_forgotten() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, HOME, nominate=True, priority=HIGH)
+    check(ice, ELSEWHERE, nominate=True, priority=LOW)
+    for port in range(2 * MAX_VALID_ADDRESSES):
+        check(ice, ("192.0.2.9", port))
+    ice.reconsider(5 * SECOND_NS)
+    assert ice.selected == ELSEWHERE
+
+
+def test_granted_time_keeps_the_order_of_what_was_heard() -> None:
+    ice = IceLite(PARAMETERS)
+    check(ice, ELSEWHERE)
+    check(ice, HOME, nominate=True, now_ns=SECOND_NS)
+    hear(ice, HOME, 2 * SECOND_NS)
+    ice.grant_time(100 * SECOND_NS)
+    assert ice.last_check_ns == ice.last_heard_ns == 100 * SECOND_NS
+    ice.reconsider(105 * SECOND_NS)
+    assert ice.selected == HOME
+
+
+def test_time_is_not_granted_to_who_has_never_come() -> None:
+    ice = IceLite(PARAMETERS)
+    ice.grant_time(SECOND_NS)
+    assert ice.last_check_ns is None
+    assert ice.last_heard_ns is None

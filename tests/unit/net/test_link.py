@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.net.dtls import Certificate, DtlsEndpoint
 from sidecar.net.errors import SrtpKeyUsedUpError
-from sidecar.net.ice import Address
+from sidecar.net.ice import NEVER_NS, Address, Pair
 from sidecar.net.limits import MAX_PACKETS
 from sidecar.net.link import MediaLink
 from sidecar.net.srtp import KEY_EXPIRED, SrtpSession
@@ -20,6 +20,7 @@ from sidecar.sfu.batch import Packets
 from tests.unit.net.support import (
     ELSEWHERE,
     HOME,
+    SECOND_NS,
     FakePort,
     FakeTransport,
     ManualLoop,
@@ -59,6 +60,7 @@ class Scene:
             cast(ThreadPoolExecutor, None),
         )
         self.transport.link = self.link
+        self.pair = Pair(HOME)
 
     def validate(self, address: Address = HOME, *, nominate: bool = True) -> None:
         """Has a check arrive, as the port does."""
@@ -75,7 +77,7 @@ class Scene:
 
     def receive(self, *datagrams: bytes) -> None:
         for datagram in datagrams:
-            self.link.receive(datagram, self.port.time_ns)
+            self.link.receive(datagram, self.pair, self.port.time_ns)
         self.loop.run_steps()
 
     def shake_hands(self) -> DtlsEndpoint:
@@ -220,7 +222,7 @@ def test_the_first_byte_says_what_a_datagram_is(scene: Scene) -> None:
     steps, packets = [], []
     for first_byte in range(256):
         before = scene.link.undecryptable
-        scene.link.receive(bytes([first_byte]) + bytes(30), 0)
+        scene.link.receive(bytes([first_byte]) + bytes(30), scene.pair, 0)
         if scene.loop.steps:
             steps.append(first_byte)
             scene.loop.run_steps()
@@ -234,7 +236,7 @@ def test_the_first_byte_says_what_a_datagram_is(scene: Scene) -> None:
 def test_a_short_datagram_is_dropped(scene: Scene) -> None:
     scene.shake_hands()
     for first_byte in range(256):
-        scene.link.receive(bytes([first_byte]), 0)
+        scene.link.receive(bytes([first_byte]), scene.pair, 0)
     assert scene.loop.steps == []
     assert scene.transport.received == []
 
@@ -368,3 +370,63 @@ def test_giving_a_peer_up_closes_the_transport(scene: Scene) -> None:
     scene.link.fail("ice-timeout")
     assert scene.transport.closed_for == ["ice-timeout"]
     assert scene.port.retired == [scene.link]
+
+
+def test_more_than_an_honest_peer_sends_is_not_even_decrypted(scene: Scene) -> None:
+    peer = keyed(scene.shake_hands())
+    scene.port.time_ns += SECOND_NS
+    packets = [protect_rtp(peer, build_packet(number, bytes(1000))) for number in range(4 * 1200)]
+    scene.receive(*packets)
+    taken = len(scene.transport.received)
+    # Three seconds' worth of one and a half times 6 Mbit/s, and the like.
+    assert 2000 < taken < 3200
+    assert scene.link.over_budget == len(packets) - taken
+    scene.link.look_after(scene.port.time_ns)
+    scene.receive(*packets[taken:])
+    assert 700 < len(scene.transport.received) - taken < 1100
+
+
+def test_an_honest_sender_has_room_to_spare(scene: Scene) -> None:
+    """A teacher at 6 Mbit/s, whose network holds a second back and then lets it go at once."""
+    peer = keyed(scene.shake_hands())
+    packets = [protect_rtp(peer, build_packet(number, bytes(1100))) for number in range(680 * 5)]
+    scene.receive(*packets[: 2 * 680])
+    for second in range(2, 5):
+        scene.link.look_after(scene.port.time_ns)
+        scene.receive(*packets[second * 680 : (second + 1) * 680])
+    assert len(scene.transport.received) == len(packets)
+    assert scene.link.over_budget == 0
+
+
+def test_what_cannot_be_decrypted_counts_dearer(scene: Scene) -> None:
+    scene.shake_hands()
+    junk = bytes([128]) + bytes(99)
+    for _ in range(10_000):
+        scene.receive(junk)
+    assert scene.link.undecryptable < 2000
+    assert scene.link.over_budget == 10_000 - scene.link.undecryptable
+
+
+def test_handshake_messages_count_dearest(scene: Scene) -> None:
+    """Each is a step of OpenSSL in a thread."""
+    scene.shake_hands()
+    for _ in range(10_000):
+        scene.receive(bytes([22]) + bytes(99))
+    assert scene.link.over_budget > 9_000
+
+
+def test_a_packet_that_is_authentic_is_a_sign_of_life_and_no_other(scene: Scene) -> None:
+    peer = keyed(scene.shake_hands())
+    scene.port.time_ns = 50 * SECOND_NS
+    scene.receive(bytes([128]) + bytes(99), bytes([22]) + bytes(99))
+    assert scene.pair.heard_ns == NEVER_NS
+    scene.receive(protect_rtp(peer, RTP_PACKET))
+    assert scene.pair.heard_ns == 50 * SECOND_NS
+    scene.port.time_ns += SECOND_NS
+    scene.receive(peer.protect_rtcp(RTCP_PACKET))
+    assert scene.pair.heard_ns == 51 * SECOND_NS
+
+
+def build_packet(number: int, payload: bytes) -> bytes:
+    """An RTP packet with a sequence number of its own."""
+    return bytes([0x80, 96]) + number.to_bytes(2, "big") + bytes(4) + b"ssrc" + payload

@@ -17,11 +17,13 @@ from sidecar.net import media_port as media_port_module
 from sidecar.net.addresses import AddressBook
 from sidecar.net.dtls import Certificate, DtlsEndpoint
 from sidecar.net.dtls_records import is_dtls
+from sidecar.net.errors import CertificateError
 from sidecar.net.ice import MAX_VALID_ADDRESSES, Address
 from sidecar.net.link import MediaLink
-from sidecar.net.media_port import MAX_DATAGRAMS_PER_WAKE_UP, QUIET_NS, MediaPort
+from sidecar.net.media_port import MAX_DATAGRAMS_PER_WAKE_UP, QUIET_NS, Counters, MediaPort
 from sidecar.net.media_socket import open_media_socket
 from sidecar.ortc.parameters import DtlsParameters, IceParameters
+from sidecar.sfu import SfuError
 from sidecar.sfu.batch import Packets
 from tests.unit.net.support import (
     BINDING_ERROR,
@@ -76,6 +78,8 @@ class Server:
         socket: Of the port.
         worker: Of the port.
         clock: Of the port.
+        elapsed_clock: The one of the port that runs on in sleep.
+        certificate_errors: Why the next certificates cannot be made.
         port: Itself.
     """
 
@@ -83,7 +87,9 @@ class Server:
         self.socket = FaultySocket(open_media_socket(LOOPBACK, 0, 0))
         self.worker = FakeWorker()
         self.clock = FakeClock()
+        self.elapsed_clock = FakeClock()
         self.certificates_made = 0
+        self.certificate_errors: list[BaseException] = []
         self.naps = 0
         self.during_nap: Callable[[], None] = lambda: None
         self.port = MediaPort(
@@ -91,6 +97,7 @@ class Server:
             AddressBook(bound_to=LOOPBACK, announced=()),
             self.make_certificate,
             clock=self.clock,
+            elapsed_clock=self.elapsed_clock,
             nap=self.nap,
         )
         self.port.start(self.worker.as_worker())
@@ -101,6 +108,8 @@ class Server:
 
     def make_certificate(self) -> Certificate:
         self.certificates_made += 1
+        if self.certificate_errors:
+            raise self.certificate_errors.pop(0)
         return CERTIFICATE
 
     def open_link(self) -> tuple[MediaLink, FakeTransport]:
@@ -180,7 +189,7 @@ async def test_a_check_is_answered(server: Server, new_peer: NewPeer) -> None:
     assert answer.integrity_holds(link.ice_parameters.password)
     assert link.ice.selected == peer.address
     assert link.ice.last_check_ns == server.clock.now_ns
-    assert server.port.unknown_datagrams == 0
+    assert server.port.counters().unknown == 0
 
 
 async def test_strangers_get_nothing(server: Server, new_peer: NewPeer) -> None:
@@ -206,7 +215,7 @@ async def test_strangers_get_nothing(server: Server, new_peer: NewPeer) -> None:
     # One socket keeps the order: once the peer is answered, the stranger would have been.
     await peer.check(link.ice_parameters)
     assert stranger.has_received_nothing()
-    assert server.port.unknown_datagrams == len(datagrams)
+    assert server.port.counters().unknown == len(datagrams)
     assert link.ice.valid_addresses == (peer.address,)
 
 
@@ -230,7 +239,7 @@ async def test_a_role_conflict_is_answered_but_gives_no_address(
     assert (answer.kind, answer.error_code) == (BINDING_ERROR, 487)
     peer.send(RTP_PACKET)
     await server.worker.next_call()
-    assert server.port.unknown_datagrams == 1
+    assert server.port.counters().unknown == 1
 
 
 async def test_links_are_told_apart_by_user_name_and_then_by_address(
@@ -296,7 +305,7 @@ async def test_an_address_that_another_link_has_taken_over_stays_with_it(
     first.close()
     peer.send(RTP_PACKET)
     await server.worker.next_call()
-    assert server.port.unknown_datagrams == 0
+    assert server.port.counters().unknown == 0
 
 
 async def test_an_address_that_is_forgotten_is_a_strangers(
@@ -309,10 +318,10 @@ async def test_an_address_that_is_forgotten_is_a_strangers(
     peers[0].send(RTP_PACKET)  # selected, and so kept
     peers[-1].send(RTP_PACKET)
     await server.worker.next_call()
-    assert server.port.unknown_datagrams == 0
+    assert server.port.counters().unknown == 0
     peers[1].send(RTP_PACKET)
     await server.worker.next_call()
-    assert server.port.unknown_datagrams == 1
+    assert server.port.counters().unknown == 1
 
 
 async def test_after_an_ice_restart_the_old_user_name_ends(
@@ -354,7 +363,7 @@ async def test_a_closed_link_is_not_recognised(server: Server, new_peer: NewPeer
     peer.send(RTP_PACKET)
     await other.check(here.ice_parameters)
     assert peer.has_received_nothing()
-    assert server.port.unknown_datagrams == 2
+    assert server.port.counters().unknown == 2
 
 
 async def test_nothing_of_a_closed_link_is_kept(server: Server, new_peer: NewPeer) -> None:
@@ -375,10 +384,10 @@ async def test_what_the_system_does_not_send_is_counted(server: Server, new_peer
     for number in (errno.EWOULDBLOCK, errno.ENETUNREACH, errno.EPERM):
         server.socket.send_error = OSError(number, "no")
         server.port.send(b"lost", peer.address)
-    assert server.port.dropped_datagrams == 3
+    assert server.port.counters().dropped == 3
     server.socket.send_error = None
     assert (await peer.check(link.ice_parameters)).kind == BINDING_SUCCESS
-    assert server.port.dropped_datagrams == 3
+    assert server.port.counters().dropped == 3
 
 
 async def test_a_mistake_closes_the_transport_that_brought_it_to_light(
@@ -413,7 +422,7 @@ async def test_a_burst_is_drained_before_the_worker_is_called(
     for _ in range(20):
         peer.send(RTP_PACKET)
     await server.worker.next_call()
-    assert server.port.unknown_datagrams == 20
+    assert server.port.counters().unknown == 20
     assert server.worker.processed == [server.clock.now_ns]
 
 
@@ -439,9 +448,9 @@ async def test_a_flood_does_not_keep_the_worker_waiting(
     for _ in range(20):
         peer.send(RTP_PACKET)
     seen = []
-    while server.port.unknown_datagrams < 20:
+    while server.port.counters().unknown < 20:
         await server.worker.next_call()
-        seen.append(server.port.unknown_datagrams)
+        seen.append(server.port.counters().unknown)
     assert seen == [8, 16, 20]
 
 
@@ -475,20 +484,20 @@ async def test_a_mistake_in_receiving_costs_the_one_datagram(
     asyncio.get_running_loop().set_exception_handler(
         lambda _loop, context: mistakes.append(context)
     )
-    sort = server.port._sort
+    sort = server.port._checks.sort
 
     def mistaken(datagram: bytes, *arguments: Any) -> None:
         if datagram == b"second":
             raise ZeroDivisionError
         sort(datagram, *arguments)
 
-    monkeypatch.setattr(server.port, "_sort", mistaken)
+    monkeypatch.setattr(server.port._checks, "sort", mistaken)
     peer = new_peer()
     for datagram in (b"first", b"second", b"third"):
         peer.send(datagram)
     await server.worker.next_call()
     assert [type(each["exception"]) for each in mistakes] == [ZeroDivisionError]
-    assert server.port.unknown_datagrams == 2  # the others are dealt with
+    assert server.port.counters().unknown == 2  # the others are dealt with
     server.port.wake()
     await server.worker.next_call()
     assert len(server.worker.processed) == 2
@@ -628,7 +637,7 @@ async def test_the_rest_of_a_burst_is_waited_for_and_sent_on_with_its_first_pack
 ) -> None:
     peer = new_peer()
     server.worker.awaits_rest = True
-    unknown = server.port.unknown_datagrams
+    unknown = server.port.counters().unknown
 
     def during_nap() -> None:
         for datagram in (b"second", b"third"):
@@ -638,7 +647,7 @@ async def test_the_rest_of_a_burst_is_waited_for_and_sent_on_with_its_first_pack
     peer.send(b"first")
     await server.worker.next_call()
     assert len(server.worker.processed) == 1
-    assert server.port.unknown_datagrams - unknown == 3
+    assert server.port.counters().unknown - unknown == 3
     assert server.naps == 1
 
 
@@ -659,7 +668,7 @@ async def test_a_burst_in_which_nothing_comes_for_a_while_is_over(
     def take_long(*_arguments: object) -> None:
         server.clock.now_ns += QUIET_NS
 
-    monkeypatch.setattr(server.port, "_sort", take_long)
+    monkeypatch.setattr(server.port._checks, "sort", take_long)
     server.worker.awaits_rest = True
     new_peer().send(b"first")
     await server.worker.next_call()
@@ -699,3 +708,143 @@ async def test_what_a_class_leaves_in_circles_goes_with_its_last_link(server: Se
         assert left_over() is None
     finally:
         gc.enable()
+
+
+async def test_a_certificate_that_cannot_be_made_is_an_answer_and_not_for_ever(
+    server: Server,
+) -> None:
+    server.certificate_errors = [MemoryError("Cannot allocate write+execute memory")]
+    with pytest.raises(SfuError) as refused:
+        server.open_link()
+    assert refused.value.code == "dtls-unavailable"
+    server.clock.now_ns += SECOND_NS
+    link, _ = server.open_link()
+    assert link.dtls_parameters.fingerprints == tuple(CERTIFICATE.fingerprints)
+
+
+async def test_a_refused_link_leaves_nothing_behind(server: Server) -> None:
+    server.certificate_errors = [MemoryError()]
+    with pytest.raises(SfuError):
+        server.open_link()
+    assert not server.port._links
+    assert not server.port._checks._link_by_username
+
+
+@pytest.mark.parametrize("error", [MemoryError("W^X"), SystemExit(255)])
+async def test_warming_up_says_what_can_never_work(server: Server, error: BaseException) -> None:
+    server.certificate_errors = [error]
+    with pytest.raises(CertificateError) as failed:
+        await server.port.warm_up()
+    assert failed.value.is_hopeless
+
+
+async def test_warming_up_makes_everything_ready(server: Server) -> None:
+    await server.port.warm_up()
+    assert server.certificates_made == 1
+    server.open_link()
+    assert server.certificates_made == 1
+
+
+async def test_nobody_is_given_up_before_what_waits_in_the_socket_is_read(
+    monkeypatch: pytest.MonkeyPatch, server: Server, new_peer: NewPeer
+) -> None:
+    """More than one wake-up takes, and the check that renews consent at its end."""
+    monkeypatch.setattr(media_port_module, "MAX_DATAGRAMS_PER_WAKE_UP", 8)
+    for module in ("datagrams", "media_port"):
+        monkeypatch.setattr(f"sidecar.net.{module}.RECEIVED_AT_ONCE", 4)
+    link, transport = server.open_link()
+    peer = new_peer()
+    await peer.check(link.ice_parameters)
+    server.clock.now_ns += 31 * SECOND_NS
+    for _ in range(40):
+        peer.send(RTP_PACKET)
+    peer.send(build_check(link.ice_parameters, nominate=True))
+    server.port._on_tick()
+    assert transport.closed_for == []
+    assert link.ice.last_check_ns == server.clock.now_ns
+    server.clock.now_ns += 31 * SECOND_NS
+    server.port._on_tick()
+    assert transport.closed_for == ["ice-timeout"]
+
+
+async def test_waking_gives_everybody_time_and_is_told(server: Server, new_peer: NewPeer) -> None:
+    gaps_s: list[float] = []
+    server.port.on_woken = gaps_s.append
+    link, transport = server.open_link()
+    await new_peer().check(link.ice_parameters)
+    server.clock.now_ns += 40 * SECOND_NS
+    server.elapsed_clock.now_ns += 41 * SECOND_NS
+    server.port._on_tick()
+    await asyncio.sleep(0)
+    assert gaps_s == [40]
+    assert transport.closed_for == []
+    server.clock.now_ns += SECOND_NS
+    server.elapsed_clock.now_ns += SECOND_NS
+    server.port._on_tick()
+    await asyncio.sleep(0)
+    assert gaps_s == [40]
+
+
+async def test_waking_is_noticed_by_whoever_comes_first(server: Server) -> None:
+    """Nobody was there, so that it was not looked after every second."""
+    gaps_s: list[float] = []
+    server.port.on_woken = gaps_s.append
+    server.elapsed_clock.now_ns += 100 * SECOND_NS
+    server.open_link()
+    await asyncio.sleep(0)
+    assert gaps_s == [95]
+    server.open_link()
+    server.port._on_tick()
+    await asyncio.sleep(0)
+    assert gaps_s == [95]
+
+
+async def test_udp_that_never_comes_is_told(server: Server) -> None:
+    told: list[bool] = []
+    server.port.on_udp_blocked = lambda: told.append(True)
+    link, _transport = server.open_link()
+    fingerprints = tuple(PEER_CERTIFICATE.fingerprints)
+    link.connect(DtlsParameters(fingerprints=fingerprints, role="client"))
+    for _ in range(20):
+        server.clock.now_ns += SECOND_NS
+        server.port._on_tick()
+    await asyncio.sleep(0)
+    assert told == [True]
+
+
+async def test_what_comes_to_nothing_is_counted_also_when_the_link_is_gone(
+    server: Server, new_peer: NewPeer
+) -> None:
+    link, _transport = server.open_link()
+    peer = new_peer()
+    await peer.check(link.ice_parameters)
+    await shake_hands(link, peer)
+    for _ in range(3):
+        peer.send(RTP_PACKET)
+    new_peer().send(b"?")
+    await server.worker.next_call()
+    while server.port.counters().undecryptable < 3:
+        await server.worker.next_call()
+    link.unsendable = 2
+    link.over_budget = 5
+    expected = Counters(dropped=0, unknown=1, over_budget=5, undecryptable=3, unsendable=2)
+    assert server.port.counters() == expected
+    link.close()
+    link.close()
+    assert server.port.counters() == expected
+
+
+async def test_media_that_moves_by_itself_moves_for_those_who_send_together(
+    server: Server, new_peer: NewPeer
+) -> None:
+    link, _transport = server.open_link()
+    old, new = new_peer(), new_peer()
+    await old.check(link.ice_parameters)
+    await new.check(link.ice_parameters)
+    version = server.port.routes_version
+    for _ in range(10):
+        server.clock.now_ns += SECOND_NS
+        await old.check(link.ice_parameters, nominate=False)
+        server.port._on_tick()
+    assert link.ice.selected == old.address
+    assert server.port.routes_version > version

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,6 +60,49 @@ def test_the_loop_watches_sockets_itself() -> None:
         assert isinstance(loop, asyncio.SelectorEventLoop)
     finally:
         loop.close()
+
+
+def test_on_windows_the_loop_and_the_media_keep_time_by_the_performance_counter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``time.monotonic`` moves in steps of 15.6 ms there before Python 3.13."""
+    monkeypatch.setattr(platform, "IS_WINDOWS", True)
+    monkeypatch.setattr(time, "perf_counter", lambda: 1234.5)
+    loop = event_loop_factory()
+    try:
+        assert loop.time() == 1234.5
+        assert loop._clock_resolution < 0.000_1  # type: ignore[attr-defined]
+    finally:
+        loop.close()
+    assert platform._fine_clock() is time.perf_counter_ns
+    monkeypatch.setattr(platform, "IS_WINDOWS", False)
+    assert platform._fine_clock() is time.monotonic_ns
+
+
+@pytest.mark.parametrize(
+    ("system", "clock"), [("linux", "CLOCK_BOOTTIME"), ("darwin", "CLOCK_MONOTONIC")]
+)
+def test_a_clock_runs_on_while_the_computer_sleeps(
+    system: str, clock: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):
+        monkeypatch.setattr(time, name, name, raising=False)
+    monkeypatch.setattr(time, "clock_gettime_ns", lambda name: name, raising=False)
+    assert cast(Any, platform._clock_that_never_sleeps())() == clock
+
+
+def test_on_windows_the_performance_counter_runs_on_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert platform._clock_that_never_sleeps() is time.perf_counter_ns
+
+
+def test_the_clocks_move_forward() -> None:
+    for clock in (platform.monotonic_ns, platform.elapsed_ns):
+        first = clock()
+        assert clock() >= first > 0
 
 
 def test_a_media_socket_does_not_block_and_has_large_buffers(
