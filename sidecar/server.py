@@ -18,6 +18,7 @@ from sidecar.net.media_port import MediaPort
 from sidecar.ports import Ports
 from sidecar.settings import Settings, is_address
 from sidecar.sfu import Worker
+from sidecar.signaling.gate import Gate
 from sidecar.signaling.origin import OriginRule, OwnHosts, names_of
 from sidecar.signaling.registry import Observer
 from sidecar.signaling.server import SignalingServer
@@ -65,12 +66,12 @@ async def serving(
     """
     media_port, worker = start_media(ports.media_socket, ports.address_book, settings)
     try:
-        spread = Spread(settings, teacher_token, ports.address_book, observer, on_worker_lost)
+        spread = Spread(settings, ports.address_book, observer, on_worker_lost)
         signaling = SignalingServer(
             worker,
             POLICIES[settings.policy],
             settings,
-            make_teacher_rule(settings, teacher_token),
+            Gate(TeacherRule(settings.teacher_from, teacher_token, is_own_address)),
             _make_origin_rule(settings, ports.address_book),
             observer,
             spread,
@@ -102,11 +103,6 @@ def start_media(
     )
     media_port.start(worker)
     return media_port, worker
-
-
-def make_teacher_rule(settings: Settings, token: str) -> TeacherRule:
-    """Who is believed to be a teacher, in all processes alike."""
-    return TeacherRule(settings.teacher_from, token, is_own_address)
 
 
 def _make_origin_rule(settings: Settings, address_book: AddressBook) -> OriginRule:

@@ -26,7 +26,6 @@ class Spread:
 
     Args:
         settings: Of this process and of those to come.
-        teacher_token: Likewise.
         book: What this process announces.
         observer: Sees who comes and goes.
         on_lost: Is called with words for people when a worker has ended unexpectedly.
@@ -35,13 +34,11 @@ class Spread:
     def __init__(
         self,
         settings: Settings,
-        teacher_token: str,
         book: AddressBook,
         observer: Observer | None,
         on_lost: Callable[[str], None],
     ) -> None:
         self._settings = settings
-        self._teacher_token = teacher_token
         self._book = book
         self._observer = observer
         self._on_lost = on_lost
@@ -49,14 +46,14 @@ class Spread:
         self._pool: Pool | None = None
 
     async def represent(
-        self, client: Client, room_id: str, here: Registry
+        self, client: Client, room_id: str, here: Registry, *, is_proven: bool
     ) -> Representative | None:
         """See ``Elsewhere``."""
         if self._pool is None:
             if not self._max_workers or not here.rooms or here.holds(room_id):
                 return None
             self._pool = self._make_pool()
-        return await self._pool.represent(client, room_id, here)
+        return await self._pool.represent(client, room_id, here, is_proven=is_proven)
 
     async def others(self) -> Others:
         """Ask the workers what is going on; waits for half a second at most."""
@@ -85,7 +82,7 @@ class Spread:
         from sidecar.workers.pool import Pool
 
         def make_start() -> Start:
-            return Start(self._settings, self._teacher_token)
+            return Start(self._settings)
 
         return Pool(self._max_workers, make_start, self._observer, self._on_lost)
 

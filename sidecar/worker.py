@@ -15,7 +15,7 @@ from sidecar.lifecycle.ending import Ending
 from sidecar.lifecycle.stdio import STDIN, claim_stdout, open_missing_streams
 from sidecar.net.platform import event_loop_factory, ignore_stop_signals
 from sidecar.ports import open_media
-from sidecar.server import make_teacher_rule, start_media
+from sidecar.server import start_media
 from sidecar.signaling.registry import Registry
 from sidecar.workers.log_handler import LogHandler
 from sidecar.workers.messages import Failed, Leave, Ready, Start, ToWorker
@@ -83,8 +83,7 @@ async def _serve(parent: Parent, ending: Ending, heard: asyncio.Queue[ToWorker])
         settings,
         Reporter(parent.post),
     )
-    teacher_rule = make_teacher_rule(settings, start.teacher_token)
-    service = Service(parent.post, registry, teacher_rule, address_book)
+    service = Service(parent.post, registry, address_book)
     try:
         parent.post(Ready(os.getpid(), media_port.port))
         collector.settle()

@@ -20,6 +20,7 @@ class Peer:
         id: Chosen by the client, unique in its room.
         name: What others see.
         is_teacher: Or else a student.
+        is_proven: Whether the teacher's token or computer shows that it is the teacher.
         transports: At most one each way.
         producers: What runs over the send transport, by id.
         consumers: What runs over the receive transport, by id.
@@ -28,9 +29,16 @@ class Peer:
     id: str
     name: str
     is_teacher: bool
+    is_proven: bool = False
     transports: dict[Direction, WebRtcTransport] = field(default_factory=dict)
     producers: dict[str, Producer] = field(default_factory=dict)
     consumers: dict[str, Consumer] = field(default_factory=dict)
+
+    def outranks(self, other: Peer) -> bool:
+        """Whether ``other`` never keeps a place from this peer, and this peer never loses one to
+        ``other``.
+        """
+        return self.is_proven and not other.is_proven
 
     def transport(
         self, direction: Direction, fault: Fault = Fault.TRANSPORT_NOT_FOUND

@@ -83,7 +83,7 @@ class Room:
         conflict = self.conflict(peer.id, peer.is_teacher)
         if conflict is not None:
             raise ClassroomError(conflict[1])
-        if len(self._peers) >= self._limits.max_clients_per_room:
+        if self._is_full_for(peer):
             raise ClassroomError(Fault.ROOM_FULL)
         self._peers[peer.id] = peer
         self._publish(self._all_but(peer), PeerJoined(peer.id, peer.name, peer.is_teacher))
@@ -215,6 +215,14 @@ class Room:
         """Pass what a peer said on to everybody else."""
         message = ChatMessage(peer.id, peer.name, content, timestamp, peer.is_teacher)
         self._publish(self._all_but(peer), message)
+
+    def _is_full_for(self, newcomer: Peer) -> bool:
+        """What students can fill is never counted against the teacher, who has a place reserved."""
+        places = self._limits.max_clients_per_room
+        if self._policy.one_teacher:
+            students = sum(not each.is_teacher for each in self._peers.values())
+            return not newcomer.is_teacher and students >= places - 1
+        return not newcomer.is_proven and len(self._peers) >= places
 
     def _all_but(self, peer: Peer) -> list[Peer]:
         return [each for each in self._peers.values() if each is not peer]

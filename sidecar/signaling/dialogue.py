@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Final
 
@@ -15,11 +16,11 @@ from sidecar.signaling.connection import REPLACED
 from sidecar.signaling.decoding import InvalidMessage, decode_request
 from sidecar.signaling.elsewhere import Elsewhere, Representative
 from sidecar.signaling.event_delivery import EventDelivery
+from sidecar.signaling.gate import Judge
 from sidecar.signaling.handlers import HANDLERS, joined
 from sidecar.signaling.messages import AnyRequest, Join, Leave, RequestId, request_type
 from sidecar.signaling.registry import Registry, Seat
 from sidecar.signaling.replies import Empty, Reply, encode_reply, error_reply
-from sidecar.signaling.teacher_rule import TeacherRule
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Dialogue:
     Args:
         client: Gets the answers.
         registry: Where the client may take a seat.
-        teacher_rule: Whether the client may take the teacher's.
+        judge: Whether the client may come in, and as what.
         elsewhere: Where rooms may be as well; None if all are here.
     """
 
@@ -41,14 +42,15 @@ class Dialogue:
         self,
         client: Client,
         registry: Registry,
-        teacher_rule: TeacherRule,
+        judge: Judge,
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self._client = client
         self._registry = registry
-        self._teacher_rule = teacher_rule
+        self._judge = judge
         self._elsewhere = elsewhere
         self._seat: Seat | None = None
+        self._probe: asyncio.Task[bool] | None = None
         self._representative: Representative | None = None
         self._events = EventDelivery(client)
 
@@ -105,8 +107,10 @@ class Dialogue:
         return self._client.remote_address
 
     async def is_alive(self) -> bool:
-        """Ask the client for a sign of life."""
-        return await self._client.is_alive()
+        """Ask the client for a sign of life. All who ask at the same time share one question."""
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._client.is_alive())
+        return await asyncio.shield(self._probe)
 
     def tell(self, event: Event, message: bytes) -> None:
         """Have the client hear of an event, when it is its turn."""
@@ -146,14 +150,16 @@ class Dialogue:
     async def _join(self, request: Join, frame: str | bytes) -> Reply | None:
         if self._seat is not None:
             raise ClassroomError(Fault.ALREADY_JOINED)
+        is_proven = self._judge(self._client.remote_address, request.data)
         if self._elsewhere is not None:
-            room_id = request.data.room_id
-            representative = await self._elsewhere.represent(self._client, room_id, self._registry)
+            representative = await self._elsewhere.represent(
+                self._client, request.data.room_id, self._registry, is_proven=is_proven
+            )
             if representative is not None:
                 self._representative = representative
                 await self._pass_on(representative, frame)
                 return None
-        self._seat = await admit(self._registry, self._teacher_rule, self, request.data)
+        self._seat = await admit(self._registry, self, request.data, is_proven=is_proven)
         return joined(self._seat) if self._seat is not None else None
 
     async def _pass_on(self, representative: Representative, frame: str | bytes) -> None:

@@ -26,7 +26,7 @@ class Elsewhere(Protocol):
     """Knows the other processes, and decides which one a room lives in."""
 
     async def represent(
-        self, client: Client, room_id: str, here: Registry
+        self, client: Client, room_id: str, here: Registry, *, is_proven: bool
     ) -> Representative | None:
         """Look for the home of a room that a client wants to join, or choose one.
 
@@ -34,6 +34,7 @@ class Elsewhere(Protocol):
             client: Who.
             room_id: The room.
             here: The rooms of this process.
+            is_proven: Whether the client is a teacher for sure.
 
         Returns:
             Who speaks for the client there; None if the room's home is here. In that case nothing

@@ -22,10 +22,10 @@ from sidecar.sfu import Worker
 from sidecar.signaling.accepted import AcceptedConnection
 from sidecar.signaling.connection import CLOSE_TIMEOUT_S, GOING_AWAY, WebSocketConnection
 from sidecar.signaling.elsewhere import Elsewhere
+from sidecar.signaling.gate import Judge
 from sidecar.signaling.origin import OriginCheck, OriginRule
 from sidecar.signaling.registry import Observer, Registry
 from sidecar.signaling.session import Session
-from sidecar.signaling.teacher_rule import TeacherRule
 
 MAX_FRAME_BYTES: Final = 256 * 1024
 OPEN_TIMEOUT_S: Final = 10.0
@@ -49,7 +49,7 @@ class SignalingServer:
         worker: Carries the media.
         policy: The rules of all rooms.
         limits: What clients may use.
-        teacher_rule: Who is believed to be a teacher.
+        judge: Who may come in, and as what.
         origin_rule: Which web pages may connect.
         observer: Sees who comes and goes in the rooms of this process.
         elsewhere: Where rooms may be as well; None if all are here.
@@ -60,13 +60,13 @@ class SignalingServer:
         worker: Worker,
         policy: Policy,
         limits: Limits,
-        teacher_rule: TeacherRule,
+        judge: Judge,
         origin_rule: OriginRule,
         observer: Observer | None = None,
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self._registry = Registry(worker, policy, limits, observer)
-        self._teacher_rule = teacher_rule
+        self._judge = judge
         self._origins = OriginCheck(origin_rule)
         self._limits = limits
         self._elsewhere = elsewhere
@@ -121,7 +121,7 @@ class SignalingServer:
         session = Session(
             connection,
             self._registry,
-            self._teacher_rule,
+            self._judge,
             self._limits,
             time.monotonic,
             self._elsewhere,

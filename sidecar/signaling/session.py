@@ -23,12 +23,12 @@ from sidecar.signaling.connection import (
 from sidecar.signaling.decoding import peek
 from sidecar.signaling.dialogue import Dialogue
 from sidecar.signaling.elsewhere import Elsewhere
+from sidecar.signaling.gate import Judge
 from sidecar.signaling.limits import USUAL_PATIENCE, Patience
 from sidecar.signaling.messages import RequestId
 from sidecar.signaling.outbox import Outbox
 from sidecar.signaling.registry import Registry
 from sidecar.signaling.replies import encode_reply, error_reply
-from sidecar.signaling.teacher_rule import TeacherRule
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Session:
     Args:
         connection: The session closes it when done.
         registry: Where the client may take a seat.
-        teacher_rule: Whether the client may take the teacher's.
+        judge: Whether the client may come in, and as what.
         limits: What the client may do.
         clock: Monotonic, in seconds.
         elsewhere: Where rooms may be as well; None if all are here.
@@ -52,14 +52,14 @@ class Session:
         self,
         connection: Connection,
         registry: Registry,
-        teacher_rule: TeacherRule,
+        judge: Judge,
         limits: Limits,
         clock: Callable[[], float],
         elsewhere: Elsewhere | None = None,
         patience: Patience = USUAL_PATIENCE,
     ) -> None:
         self._connection = connection
-        self._dialogue = Dialogue(self, registry, teacher_rule, elsewhere)
+        self._dialogue = Dialogue(self, registry, judge, elsewhere)
         self._patience = patience
         self._allowance = Allowance(limits, clock)
         self._outbox = Outbox(patience.max_waiting_bytes, partial(self.stop, TOO_SLOW))

@@ -30,9 +30,16 @@ class TeacherRule:
             remote_address: Where it comes from; None if unknown.
             token: What it gives as the token, if anything.
         """
-        if self.accepts == "any" or self._is_the_token(token):
+        return self.accepts == "any" or self.proves(remote_address, token)
+
+    def proves(self, remote_address: str | None, token: str | None) -> bool:
+        """Whether a client that may be a teacher is one for sure; arguments as for ``allows``.
+
+        Where everybody is believed, no address proves anything: all of them may be a proxy's.
+        """
+        if self._is_the_token(token):
             return True
-        if self.accepts == "token" or remote_address is None:
+        if self.accepts != "local" or remote_address is None:
             return False
         return self.is_own_address(remote_address)
 

@@ -26,15 +26,22 @@ class Start(Message, frozen=True):
     """The first message: how to serve."""
 
     settings: Settings
-    teacher_token: str
 
 
 class Open(Message, frozen=True):
-    """A client is represented here from now on."""
+    """A client, who may come in, is represented here from now on.
+
+    Attributes:
+        client: Its number.
+        local_address: Our address that it reached; None if unknown.
+        remote_address: Where it is; None if unknown.
+        is_proven: Whether it is a teacher for sure.
+    """
 
     client: int
     local_address: str | None
     remote_address: str | None
+    is_proven: bool
 
 
 class Frame(Message, frozen=True):

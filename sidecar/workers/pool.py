@@ -75,13 +75,15 @@ class Pool:
         self._may_start_at_s = 0.0
         self._past_cpu_ns = 0
 
-    async def represent(self, client: Client, room_id: str, here: Registry) -> Relay | None:
+    async def represent(
+        self, client: Client, room_id: str, here: Registry, *, is_proven: bool
+    ) -> Relay | None:
         """See ``Elsewhere``."""
         while (worker := self._place(room_id, here)) is not None:
             worker.claim(room_id)
             try:
                 if await worker.ready():
-                    return worker.represent(client, room_id)
+                    return worker.represent(client, room_id, is_proven=is_proven)
             finally:
                 worker.release(room_id)
         return None

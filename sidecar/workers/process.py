@@ -110,11 +110,11 @@ class WorkerProcess:
         """Wait until it serves; False if it has ended."""
         return await asyncio.shield(self._is_ready) and not self._has_ended.is_set()
 
-    def represent(self, client: Client, room_id: str) -> Relay:
+    def represent(self, client: Client, room_id: str, *, is_proven: bool) -> Relay:
         """Have a client represented; it counts as claimed for as long as that."""
         number = next(self._client_numbers)
         self.claim(room_id)
-        self.post(messages.Open(number, client.local_address, client.remote_address))
+        self.post(messages.Open(number, client.local_address, client.remote_address, is_proven))
         relay = Relay(number, room_id, client, self.post, self._give_up)
         self._relays[number] = relay
         return relay

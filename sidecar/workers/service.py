@@ -14,7 +14,6 @@ from sidecar.net.platform import monotonic_ns, resident_memory_bytes
 from sidecar.signaling.connection import DEFECT
 from sidecar.signaling.dialogue import Dialogue
 from sidecar.signaling.registry import Registry
-from sidecar.signaling.teacher_rule import TeacherRule
 from sidecar.workers import messages
 from sidecar.workers.messages import Message, ToWorker
 from sidecar.workers.remote_client import RemoteClient
@@ -45,16 +44,12 @@ class Service:
     Args:
         post: Sends a message to the main process.
         registry: The rooms of this process.
-        teacher_rule: Who is believed to be a teacher.
         book: What is announced to peers.
     """
 
-    def __init__(
-        self, post: Post, registry: Registry, teacher_rule: TeacherRule, book: Book
-    ) -> None:
+    def __init__(self, post: Post, registry: Registry, book: Book) -> None:
         self._post = post
         self._registry = registry
-        self._teacher_rule = teacher_rule
         self._book = book
         self._desks: dict[int, _Desk] = {}
 
@@ -101,7 +96,7 @@ class Service:
         client = RemoteClient(
             message.client, message.local_address, message.remote_address, self._post
         )
-        dialogue = Dialogue(client, self._registry, self._teacher_rule)
+        dialogue = Dialogue(client, self._registry, lambda _address, _data: message.is_proven)
 
         def on_answered(has_seat: bool) -> None:
             if not has_seat:

@@ -33,7 +33,9 @@ class FakePool:
         self.is_closed = False
         FakePool.made.append(self)
 
-    async def represent(self, _client: object, room_id: str, _here: object) -> None:
+    async def represent(
+        self, _client: object, room_id: str, _here: object, *, is_proven: bool
+    ) -> None:
         self.represented.append(room_id)
 
     async def others(self) -> Others:
@@ -59,11 +61,12 @@ class Setting:
     def __init__(self, **settings: Any) -> None:
         self.book = AddressBook(bound_to="0.0.0.0", announced=(), list_addresses=lambda: [])
         self.settings = Settings(**{"num_workers": 3, **settings})
-        self.spread = Spread(self.settings, "token", self.book, None, lambda _message: None)
+        self.spread = Spread(self.settings, self.book, None, lambda _message: None)
         self.here = School()
 
     async def represent(self, room_id: str) -> None:
-        assert await self.spread.represent(FakeClient(), room_id, self.here.registry) is None
+        here = self.here.registry
+        assert await self.spread.represent(FakeClient(), room_id, here, is_proven=False) is None
 
     async def second_room(self) -> FakePool:
         client = self.here.client()
@@ -109,7 +112,7 @@ async def test_all_processes_are_told_of_addresses() -> None:
 async def test_a_worker_starts_with_what_is_announced_by_then() -> None:
     setting = Setting(announce=("10.0.0.1",))
     pool = await setting.second_room()
-    assert pool.make_start() == Start(setting.settings, "token")
+    assert pool.make_start() == Start(setting.settings)
     setting.spread.announce([])
     assert pool.make_start().settings == Settings(num_workers=3)
 

@@ -73,7 +73,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, *said: ToWorker) -> list[Message]:
 
 
 def test_it_serves_until_it_is_told_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = messages.Start(ANY_PORT, "token")
+    start = messages.Start(ANY_PORT)
     ready, answer = serve(monkeypatch, start, messages.Ask(1), messages.Leave())
     assert isinstance(ready, messages.Ready)
     assert (ready.pid, ready.media_port > 0) == (os.getpid(), True)
@@ -83,7 +83,7 @@ def test_it_serves_until_it_is_told_to_leave(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_it_serves_until_the_main_process_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeParent, "is_gone", True)
-    serve(monkeypatch, messages.Start(ANY_PORT, "token"))
+    serve(monkeypatch, messages.Start(ANY_PORT))
 
 
 def test_one_that_is_told_nothing_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,7 @@ def test_without_a_port_it_says_so_and_ends(monkeypatch: pytest.MonkeyPatch) -> 
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         settings = Settings(host="127.0.0.1", media_ports=PortRange(port, port))
-        (failed,) = serve(monkeypatch, messages.Start(settings, "token"))
+        (failed,) = serve(monkeypatch, messages.Start(settings))
     assert isinstance(failed, messages.Failed)
     assert "are taken" in failed.message
 

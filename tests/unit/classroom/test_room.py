@@ -66,7 +66,7 @@ class TestPeople:
         assert stage.room.conflict("ann", False) is None
 
     def test_full(self) -> None:
-        stage = Stage(limits=Limits(max_clients_per_room=2))
+        stage = Stage(limits=Limits(max_clients_per_room=3))
         stage.enter("ann")
         bob = stage.enter("bob")
         assert fault_of(lambda: stage.enter("carl")) is Fault.ROOM_FULL
@@ -74,10 +74,39 @@ class TestPeople:
         stage.enter("carl")
 
     def test_the_refused_are_not_announced(self) -> None:
-        stage = Stage(limits=Limits(max_clients_per_room=1))
+        stage = Stage(limits=Limits(max_clients_per_room=2))
         stage.enter("ann")
         fault_of(lambda: stage.enter("bob"))
         assert stage.take_told() == []
+
+    def test_students_leave_a_place_to_the_teacher(self) -> None:
+        stage = Stage(limits=Limits(max_clients_per_room=3))
+        stage.enter("ann")
+        stage.enter("bob")
+        stage.enter("teacher", is_teacher=True)
+        assert fault_of(lambda: stage.enter("carl")) is Fault.ROOM_FULL
+        assert len(stage.room.peers) == 3
+
+    def test_a_teacher_who_leaves_keeps_the_place(self) -> None:
+        stage = Stage(limits=Limits(max_clients_per_room=2))
+        stage.room.remove(stage.enter("teacher", is_teacher=True))
+        stage.enter("ann")
+        assert fault_of(lambda: stage.enter("bob")) is Fault.ROOM_FULL
+        stage.enter("teacher", is_teacher=True)
+
+    def test_an_open_room_can_be_filled_by_anybody(self) -> None:
+        stage = Stage("open", limits=Limits(max_clients_per_room=2))
+        stage.enter("ann")
+        stage.enter("bob")
+        assert fault_of(lambda: stage.enter("carl")) is Fault.ROOM_FULL
+        assert fault_of(lambda: stage.enter("dora", is_teacher=True)) is Fault.ROOM_FULL
+
+    def test_but_never_against_a_proven_teacher(self) -> None:
+        stage = Stage("open", limits=Limits(max_clients_per_room=2))
+        stage.enter("ann")
+        stage.enter("bob")
+        stage.room.add(Peer("teacher", "Teacher", True, is_proven=True))
+        assert fault_of(lambda: stage.enter("carl")) is Fault.ROOM_FULL
 
     def test_chat_goes_to_everybody_else(self) -> None:
         stage = Stage()

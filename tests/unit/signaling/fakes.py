@@ -10,6 +10,7 @@ from sidecar.classroom.policy import POLICIES
 from sidecar.limits import Limits
 from sidecar.signaling.connection import CloseReason, Disconnected
 from sidecar.signaling.elsewhere import Elsewhere
+from sidecar.signaling.gate import Gate
 from sidecar.signaling.limits import Patience
 from sidecar.signaling.registry import Observer, Registry
 from sidecar.signaling.session import Session
@@ -95,7 +96,7 @@ class Client:
         self.session = Session(
             connection,
             school.registry,
-            school.teacher_rule,
+            school.judge,
             school.limits,
             school.clock,
             school.elsewhere,
@@ -149,7 +150,7 @@ class School:
         self.registry = Registry(self.worker.as_worker(), POLICIES[policy], limits, observer)
         self.limits = limits
         self.patience = patience
-        self.teacher_rule = teacher_rule
+        self.judge = Gate(teacher_rule)
         self.clock = FakeClock()
         self.clients: list[Client] = []
 

@@ -7,7 +7,13 @@ from typing import Any
 from sidecar.limits import Limits
 from sidecar.signaling.connection import REPLACED, TOO_SLOW
 from sidecar.signaling.limits import Patience
+from sidecar.signaling.teacher_rule import TeacherRule
 from tests.unit.signaling.fakes import Client, School
+from tests.unit.workers.fakes import settle
+
+HERE = "192.0.2.1"
+LOCAL_TEACHERS = TeacherRule("local", "secret", lambda address: address == HERE)
+TOKEN_OR_ANYBODY = TeacherRule("any", "secret", lambda _address: True)
 
 
 def code_of(message: dict[str, Any]) -> str:
@@ -21,6 +27,14 @@ async def knocking(school: School, occupant: Client, peer_id: str) -> Client:
     newcomer = school.client()
     newcomer.send_join(peer_id, is_teacher=True)
     await occupant.connection.pings.get()
+    return newcomer
+
+
+async def also_knocking(school: School, peer_id: str, *, is_teacher: bool = True) -> Client:
+    """Somebody who knocks while the occupant's pong is waited for."""
+    newcomer = school.client()
+    newcomer.send_join(peer_id, is_teacher=is_teacher)
+    await settle()
     return newcomer
 
 
@@ -102,7 +116,7 @@ async def test_a_dead_namesake_is_replaced(school: School) -> None:
 async def test_of_two_who_knock_one_gets_in(school: School) -> None:
     teacher = await silent_teacher(school)
     first = await knocking(school, teacher, "first")
-    second = await knocking(school, teacher, "second")
+    second = await also_knocking(school, "second")
     teacher.connection.give_up_on_pong()
     assert (await first.receive())["type"] == "joined"
     assert code_of(await second.receive()) == "teacher-exists"
@@ -114,7 +128,7 @@ async def test_of_two_who_knock_the_other_gets_in_if_one_is_dead_too(school: Sch
     teacher = await silent_teacher(school)
     first = await knocking(school, teacher, "first")
     first.connection.pong.clear()
-    second = await knocking(school, teacher, "second")
+    second = await also_knocking(school, "second")
     teacher.connection.give_up_on_pong()
     assert (await first.receive())["type"] == "joined"
     await first.connection.pings.get()
@@ -186,3 +200,115 @@ async def test_requests_behind_a_join_wait_for_it(school: School) -> None:
     teacher.connection.give_up_on_pong()
     replies = [(await newcomer.receive())["type"] for _ in range(3)]
     assert replies == ["joined", "producers", "left"]
+
+
+def at_the_teachers_computer(school: School, *, answers_pings: bool = True) -> Client:
+    client = school.client(answers_pings=answers_pings)
+    client.connection.remote_address = HERE
+    return client
+
+
+async def test_a_proven_teacher_does_not_wait_for_a_student_with_the_same_id() -> None:
+    school = School(teacher_rule=LOCAL_TEACHERS)
+    impostor, witness = school.client(), school.client()
+    await witness.join("ann")
+    await impostor.join("t")
+    assert (await witness.receive())["type"] == "peerJoined"
+    assert (await at_the_teachers_computer(school).join("t", is_teacher=True))["type"] == "joined"
+    await impostor.task
+    assert impostor.connection.closed_with == REPLACED
+    assert impostor.connection.pings.empty()
+    assert [(await witness.receive())["type"] for _ in range(2)] == ["peerLeft", "peerJoined"]
+    await school.close()
+
+
+async def test_the_student_who_comes_back_is_refused_without_asking_the_teacher() -> None:
+    school = School(teacher_rule=LOCAL_TEACHERS)
+    teacher = at_the_teachers_computer(school, answers_pings=False)
+    await teacher.join("t", is_teacher=True)
+    for _ in range(3):
+        assert code_of(await school.client().join("t")) == "peer-exists"
+    assert teacher.connection.pings.empty()
+    await school.close()
+
+
+async def test_a_proven_teacher_who_seems_to_be_there_already_is_asked() -> None:
+    school = School(teacher_rule=LOCAL_TEACHERS)
+    await at_the_teachers_computer(school).join("t", is_teacher=True)
+    again = await at_the_teachers_computer(school).join("t", is_teacher=True)
+    assert code_of(again) == "teacher-exists"
+    await school.close()
+
+
+async def test_where_anybody_may_teach_the_token_counts_for_more() -> None:
+    school = School(teacher_rule=TOKEN_OR_ANYBODY)
+    data = {"roomId": "room", "peerId": "t", "name": "T", "isTeacher": True}
+    claimant, teacher = school.client(), school.client()
+    await claimant.join("t", is_teacher=True)
+    joined = await teacher.request("join", data | {"token": "secret"})
+    assert joined["type"] == "joined"
+    await claimant.task
+    assert claimant.connection.closed_with == REPLACED
+    teacher.connection.pong.clear()
+    assert code_of(await school.client().join("t", is_teacher=True)) == "teacher-exists"
+    assert code_of(await school.client().join("t")) == "peer-exists"
+    assert teacher.connection.pings.empty()
+    await school.close()
+
+
+async def test_where_anybody_may_teach_a_claim_alone_evicts_nobody() -> None:
+    school = School(teacher_rule=TOKEN_OR_ANYBODY)
+    await school.client().join("ann")
+    assert code_of(await school.client().join("ann", is_teacher=True)) == "peer-exists"
+    await school.close()
+
+
+async def test_a_proven_teacher_gets_into_an_open_room_full_of_students() -> None:
+    school = School(
+        policy="open", limits=Limits(max_clients_per_room=2), teacher_rule=LOCAL_TEACHERS
+    )
+    await school.client().join("t")
+    await school.client().join("ben")
+    assert code_of(await school.client().join("carl")) == "room-full"
+    assert (await at_the_teachers_computer(school).join("t", is_teacher=True))["type"] == "joined"
+    assert (await at_the_teachers_computer(school).join("u", is_teacher=True))["type"] == "joined"
+    assert code_of(await school.client().join("carl")) == "room-full"
+    await school.close()
+
+
+async def test_all_who_knock_at_one_place_share_one_ping(school: School) -> None:
+    ann = school.client(answers_pings=False)
+    await ann.join("ann")
+    knockers = [await also_knocking(school, "ann", is_teacher=False) for _ in range(20)]
+    assert ann.connection.pings.qsize() == 1
+    ann.connection.pong.set()
+    assert [code_of(await each.receive()) for each in knockers] == ["peer-exists"] * 20
+
+
+async def test_nobody_waits_for_more_than_two_pings(school: School) -> None:
+    occupant = school.client(answers_pings=False)
+    await occupant.join("ann")
+    waiting = []
+    for _ in range(6):
+        client = school.client(answers_pings=False)
+        client.send_join("ann")
+        await settle()
+        waiting.append(client)
+    answers = []
+    for pinged in (occupant, waiting[0]):
+        pinged.connection.give_up_on_pong()
+        await settle()
+    answers = [client.connection.sent.get_nowait() for client in waiting]
+    assert [each["type"] for each in answers] == ["joined", "joined"] + ["error"] * 4
+    assert {code_of(each) for each in answers[2:]} == {"peer-exists"}
+
+
+async def test_who_gives_up_knocking_takes_the_ping_from_nobody(school: School) -> None:
+    ann = school.client(answers_pings=False)
+    await ann.join("ann")
+    first = await also_knocking(school, "ann", is_teacher=False)
+    second = await also_knocking(school, "ann", is_teacher=False)
+    first.session.stop(TOO_SLOW)
+    await first.task
+    ann.connection.give_up_on_pong()
+    assert (await second.receive())["type"] == "joined"

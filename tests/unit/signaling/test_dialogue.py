@@ -13,6 +13,7 @@ from sidecar.limits import Limits
 from sidecar.signaling.client import Client
 from sidecar.signaling.connection import CloseReason
 from sidecar.signaling.registry import Registry
+from sidecar.signaling.teacher_rule import TeacherRule
 from tests.unit.signaling.fakes import School
 
 REASON = CloseReason(1012, "gone")
@@ -21,8 +22,9 @@ REASON = CloseReason(1012, "gone")
 class FakeRepresentative:
     """Answers what the test tells it to, and remembers what it was asked."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, is_proven: bool) -> None:
         self.client = client
+        self.is_proven = is_proven
         self.frames: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.answers: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
         self.has_left = False
@@ -44,11 +46,11 @@ class FakeElsewhere:
         self.representatives: asyncio.Queue[FakeRepresentative] = asyncio.Queue()
 
     async def represent(
-        self, client: Client, room_id: str, here: Registry
+        self, client: Client, room_id: str, here: Registry, *, is_proven: bool
     ) -> FakeRepresentative | None:
         if not room_id.startswith("far") or here.holds(room_id):
             return None
-        representative = FakeRepresentative(client)
+        representative = FakeRepresentative(client, is_proven)
         self.representatives.put_nowait(representative)
         return representative
 
@@ -72,6 +74,7 @@ async def test_from_its_join_on_a_client_is_represented_where_its_room_is(
     client.send_join("ann", room_id="far")
     client.send("getProducers")
     representative = await elsewhere.representatives.get()
+    assert not representative.is_proven
     assert (await representative.frames.get())["type"] == "join"
     assert representative.frames.empty()
     representative.answers.put_nowait(("joined", True))
@@ -140,3 +143,21 @@ async def test_what_is_invalid_there_counts_here(school: School, elsewhere: Fake
     await client.task
     assert client.connection.closed_with is not None
     assert client.connection.closed_with.code == 1008
+
+
+async def test_who_may_come_in_is_decided_before_anybody_elsewhere_is_asked(
+    elsewhere: FakeElsewhere,
+) -> None:
+    rule = TeacherRule("local", "secret", lambda address: address == "192.0.2.1")
+    school = School(elsewhere=elsewhere, teacher_rule=rule)
+    client = school.client()
+    refused = await client.join("t", is_teacher=True, room_id="far")
+    assert refused["data"]["code"] == "teacher-not-allowed"
+    assert elsewhere.representatives.empty()
+    client.connection.remote_address = "192.0.2.1"
+    client.send_join("t", is_teacher=True, room_id="far")
+    representative = await elsewhere.representatives.get()
+    assert representative.is_proven
+    representative.answers.put_nowait(("joined", True))
+    await client.receive()
+    await school.close()

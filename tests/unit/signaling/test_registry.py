@@ -34,7 +34,7 @@ async def test_comings_and_goings_are_seen() -> None:
 
 async def test_who_is_refused_is_not_seen() -> None:
     diary = Diary()
-    school = School(limits=Limits(max_clients_per_room=1), observer=diary)
+    school = School(limits=Limits(max_clients_per_room=2), observer=diary)
     await school.client().join("ann")
     await school.client().join("ben")
     assert diary.entries == ["ann joined room"]

@@ -19,6 +19,7 @@ from sidecar.ortc.parameters import DtlsFingerprint, DtlsParameters, IceCandidat
 from sidecar.sfu import Link, Recipients, WebRtcTransport, Worker
 from sidecar.sfu.batch import Packets
 from sidecar.signaling import server as server_module
+from sidecar.signaling.gate import Gate
 from sidecar.signaling.listen import listen
 from sidecar.signaling.origin import OriginRule, OwnHosts
 from sidecar.signaling.server import MAX_FRAME_BYTES, ServerSnapshot, SignalingServer
@@ -88,7 +89,7 @@ class Site:
         self.network = DeadNetwork()
         worker = Worker(self.network, random.Random(1), max_incoming_bitrate_bps=6_000_000)
         self.server = SignalingServer(
-            worker, POLICIES["classroom"], limits, teacher_rule, ORIGIN_RULE
+            worker, POLICIES["classroom"], limits, Gate(teacher_rule), ORIGIN_RULE
         )
         self.port = 0
 

@@ -47,6 +47,29 @@ def test_the_rule(
     assert make_rule(accepts).allows(address, token) is allowed
 
 
+@pytest.mark.parametrize(
+    ("accepts", "address", "token", "proven"),
+    [
+        ("local", HERE, None, True),
+        ("local", HERE, "wrong", True),
+        ("local", ELSEWHERE, TOKEN, True),
+        ("local", None, None, False),
+        ("token", HERE, None, False),
+        ("token", None, TOKEN, True),
+        ("any", HERE, None, False),
+        ("any", ELSEWHERE, "wrong", False),
+        ("any", ELSEWHERE, TOKEN, True),
+    ],
+)
+def test_what_proves_a_teacher(
+    accepts: Literal["any", "local", "token"],
+    address: str | None,
+    token: str | None,
+    proven: bool,
+) -> None:
+    assert make_rule(accepts).proves(address, token) is proven
+
+
 async def test_who_is_not_believed_is_told_and_may_be_a_student() -> None:
     school = School(teacher_rule=make_rule("local"))
     client = school.client()

@@ -15,9 +15,9 @@ from sidecar.workers import messages
 from sidecar.workers.framing import Unframer, encode
 from sidecar.workers.messages import Message, Start, ToMain, ToWorker
 from sidecar.workers.service import Reporter, Service
-from tests.unit.signaling.fakes import ANYBODY_TEACHES, School
+from tests.unit.signaling.fakes import School
 
-START = Start(Settings(num_workers=3), "token")
+START = Start(Settings(num_workers=3))
 
 
 class FakeClient:
@@ -100,7 +100,7 @@ class LoopbackChild:
         self.is_stuck = False
         self.school = School(observer=Reporter(self._say))
         self.book = AddressBook(bound_to="0.0.0.0", announced=(), list_addresses=lambda: [])
-        self._service = Service(self._say, self.school.registry, ANYBODY_TEACHES, self.book)
+        self._service = Service(self._say, self.school.registry, self.book)
 
     def post(self, message: Message) -> None:
         (received,) = Unframer[ToWorker](ToWorker).feed(encode(message))

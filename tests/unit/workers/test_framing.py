@@ -21,8 +21,8 @@ TRANSPORT = TransportStats("T1", True, 9000, 0, 0, None, (PRODUCER,), ())
 ROOM = RoomSnapshot("room", (PeerSnapshot("p", "Ms T", True, {"send": TRANSPORT}),))
 
 TO_WORKER: list[ToWorker] = [
-    messages.Start(Settings(media_ports=PortRange(1, 2), announce=("10.0.0.1",)), "token"),
-    messages.Open(1, None, "fe80::1"),
+    messages.Start(Settings(media_ports=PortRange(1, 2), announce=("10.0.0.1",))),
+    messages.Open(1, None, "fe80::1", False),
     Frame.of(1, "é" * 100_000),
     Frame.of(1, b"\xff"),
     messages.Gone(1),

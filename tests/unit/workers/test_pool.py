@@ -49,7 +49,7 @@ class Setting:
         return relay
 
     async def represent(self, client: FakeClient, room_id: str) -> Relay | None:
-        return await self.pool.represent(client, room_id, self.here.registry)
+        return await self.pool.represent(client, room_id, self.here.registry, is_proven=False)
 
     def homes(self) -> list[list[str]]:
         """The rooms of every worker that was started."""

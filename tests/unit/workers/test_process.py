@@ -77,8 +77,8 @@ async def test_one_that_cannot_serve_never_is_ready(
 
 async def test_a_client_is_represented_until_it_has_no_seat(setting: Setting) -> None:
     client = FakeClient()
-    relay = setting.worker.represent(client, "room")
-    assert setting.child.posted[1:] == [messages.Open(0, "192.0.2.1", "192.0.2.99")]
+    relay = setting.worker.represent(client, "room", is_proven=True)
+    assert setting.child.posted[1:] == [messages.Open(0, "192.0.2.1", "192.0.2.99", True)]
     assert setting.worker.holds("room")
     handled = asyncio.create_task(relay.handle("{}"))
     await settle()
@@ -96,7 +96,7 @@ async def test_a_client_is_represented_until_it_has_no_seat(setting: Setting) ->
 async def test_a_room_is_held_until_the_worker_says_that_its_last_client_is_gone(
     setting: Setting,
 ) -> None:
-    relay = setting.worker.represent(FakeClient(), "room")
+    relay = setting.worker.represent(FakeClient(), "room", is_proven=False)
     relay.leave()
     assert setting.worker.holds("room")
     setting.child.say(messages.Ended(0))
@@ -105,7 +105,7 @@ async def test_a_room_is_held_until_the_worker_says_that_its_last_client_is_gone
 
 async def test_a_claim_counts_like_a_client(setting: Setting) -> None:
     setting.worker.claim("room")
-    setting.worker.represent(FakeClient(), "room")
+    setting.worker.represent(FakeClient(), "room", is_proven=False)
     setting.worker.release("room")
     assert setting.worker.load == Load(1, 1)
     assert setting.idle == []
@@ -151,7 +151,7 @@ async def test_of_one_that_does_not_answer_it_is_known_who_is_there(setting: Set
 async def test_when_it_dies_everybody_is_told(setting: Setting) -> None:
     setting.child.say(messages.Ready(4711, 40001))
     client = FakeClient()
-    relay = setting.worker.represent(client, "room")
+    relay = setting.worker.represent(client, "room", is_proven=True)
     handled = asyncio.create_task(relay.handle("{}"))
     asked = asyncio.create_task(setting.worker.rooms(3600))
     await settle()

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from sidecar.net.addresses import AddressBook, InterfaceAddress
-from sidecar.signaling.connection import DEFECT
+from sidecar.signaling.connection import DEFECT, REPLACED
 from sidecar.signaling.dialogue import Dialogue
 from sidecar.workers import messages
 from sidecar.workers.messages import Frame, Message
 from sidecar.workers.service import Reporter, Service
-from tests.unit.signaling.fakes import ANYBODY_TEACHES, School
+from tests.unit.signaling.fakes import School
 from tests.unit.workers.fakes import join, settle
 
 
@@ -23,7 +23,7 @@ class Setting:
         self.posted: list[Message] = []
         self.school = School(observer=Reporter(self.posted.append))
         self.book = AddressBook(bound_to="0.0.0.0", announced=(), list_addresses=lambda: [])
-        self.service = Service(self.posted.append, self.school.registry, ANYBODY_TEACHES, self.book)
+        self.service = Service(self.posted.append, self.school.registry, self.book)
 
     async def obey(self, *said: messages.ToWorker) -> list[Message]:
         """Say something, and return what comes of it."""
@@ -34,10 +34,12 @@ class Setting:
         self.posted.clear()
         return posted
 
-    async def enter(self, number: int, peer_id: str, *, is_teacher: bool = False) -> list[Message]:
+    async def enter(
+        self, number: int, peer_id: str, *, is_teacher: bool = False, is_proven: bool = False
+    ) -> list[Message]:
         frame = join("room", peer_id, is_teacher=is_teacher)
         return await self.obey(
-            messages.Open(number, "192.0.2.1", "192.0.2.99"), Frame.of(number, frame)
+            messages.Open(number, "192.0.2.1", "192.0.2.99", is_proven), Frame.of(number, frame)
         )
 
 
@@ -48,6 +50,14 @@ def told(posted: list[Message], number: int) -> list[Any]:
         for each in posted
         if isinstance(each, messages.Deliver) and each.client == number
     ]
+
+
+async def test_a_proven_teacher_is_known_as_one_here() -> None:
+    setting = Setting()
+    await setting.enter(1, "t")
+    posted = await setting.enter(2, "t", is_teacher=True, is_proven=True)
+    assert messages.Stop(1, *REPLACED) in posted
+    assert told(posted, 2) == ["joined"]
 
 
 async def test_a_client_joins_and_leaves() -> None:

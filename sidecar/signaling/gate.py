@@ -1,0 +1,35 @@
+"""Who may come in at all, whatever the room: decided once, where the connection is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from sidecar.classroom.errors import ClassroomError, Fault
+from sidecar.signaling.messages import JoinData
+from sidecar.signaling.teacher_rule import TeacherRule
+
+Judge: TypeAlias = Callable[[str | None, JoinData], bool]
+"""Takes where a newcomer is and what it says. Says whether it is a proven teacher, or raises
+``ClassroomError`` if it may not come in. A room in another process is told only of that."""
+
+
+class Gate:
+    """Implements ``Judge``.
+
+    Args:
+        teacher_rule: Who is believed to be a teacher.
+    """
+
+    def __init__(self, teacher_rule: TeacherRule) -> None:
+        self._teacher_rule = teacher_rule
+
+    def __call__(self, remote_address: str | None, data: JoinData) -> bool:
+        """See ``Judge``."""
+        if not data.is_teacher:
+            return False
+        if self._teacher_rule.proves(remote_address, data.token):
+            return True
+        if not self._teacher_rule.allows(remote_address, data.token):
+            raise ClassroomError(Fault.TEACHER_NOT_ALLOWED)
+        return False
