@@ -13,6 +13,7 @@ from sidecar.net.errors import SrtpError, SrtpKeyUsedUpError
 from sidecar.net.fan import Fan
 from sidecar.net.handshake import Handshake
 from sidecar.net.ice import CHECKS_AT_ONCE, CHECKS_PER_SECOND, Address, IceLite, Pair
+from sidecar.net.stray_streams import StrayStreams
 from sidecar.ortc.parameters import DtlsParameters, IceCandidate, IceParameters
 from sidecar.rtp.packet import is_rtcp
 from sidecar.sfu import SfuError
@@ -37,6 +38,9 @@ SECONDS_AT_ONCE: Final = 3
 
 PACKET_PRICE_BYTES: Final = 200
 """What any datagram counts for beside its size: small ones are work as well."""
+
+MAX_ENDED_STREAMS: Final = 16_384
+"""That a peer may have had. Their SSRCs are remembered as long as its keys are."""
 
 UNDECRYPTABLE_PRICE_BYTES: Final = 2_000
 DTLS_PRICE_BYTES: Final = 4_000
@@ -124,6 +128,9 @@ class MediaLink:
         self._allowance_bytes = self._bytes_per_second * SECONDS_AT_ONCE
         self._allowed_checks = CHECKS_AT_ONCE
         self._srtp: SrtpSession | None = None
+        self._strays: StrayStreams | None = None
+        self._latest_rtcp_sender = b""
+        self._ending_ssrcs: list[int] = []
         self._closed = False
         self.ice = IceLite(port.new_credentials(self))
         self._handshake = Handshake(
@@ -204,6 +211,7 @@ class MediaLink:
             self._bytes_per_second * SECONDS_AT_ONCE,
         )
         self._allowed_checks = min(max(self._allowed_checks, 0) + CHECKS_PER_SECOND, CHECKS_AT_ONCE)
+        self._end_streams()
         before = self.ice.selected
         for pair in self.ice.pairs:
             pair.refill()
@@ -226,6 +234,8 @@ class MediaLink:
             try:
                 if is_rtcp(datagram):
                     packet, take = srtp.unprotect_rtcp(datagram), self.transport.receive_rtcp
+                    if packet[4:8] != self._latest_rtcp_sender:
+                        self._note_rtcp_sender(packet[4:8])
                 else:
                     packet, take = srtp.unprotect_rtp(datagram), self.transport.receive_rtp
             except SrtpError:
@@ -237,6 +247,18 @@ class MediaLink:
         elif is_dtls(datagram):
             self._allowance_bytes -= DTLS_PRICE_BYTES
             self._handshake.receive(datagram)
+
+    def forget_incoming(self, ssrc: int) -> None:
+        """Hears that packets come, or came, under an SSRC that is nobody's."""
+        if self._strays is not None:
+            self._strays.add(ssrc)
+
+    def end_outgoing(self, ssrc: int) -> None:
+        """Hears that nothing will be sent under an SSRC any more.
+
+        What waits to be sent under it leaves first.
+        """
+        self._ending_ssrcs.append(ssrc)
 
     def send_rtp(self, groups: Sequence[Packets]) -> None:
         """Protects packets and sends them to the nominated address."""
@@ -284,12 +306,34 @@ class MediaLink:
     def _start(self, role: DtlsRole, dtls_parameters: DtlsParameters) -> None:
         self._handshake.start(self._port.certificate, role, dtls_parameters.fingerprints)
 
+    def _note_rtcp_sender(self, sender: bytes) -> None:
+        """Takes the SSRC under which a peer reports, which need not be one of its streams."""
+        self._latest_rtcp_sender = sender
+        ssrc = int.from_bytes(sender, "big")
+        if not self.transport.is_receiving(ssrc):
+            self.forget_incoming(ssrc)
+
+    def _end_streams(self) -> None:
+        srtp, ssrcs = self._srtp, self._ending_ssrcs
+        if not ssrcs:
+            return
+        self._ending_ssrcs = []
+        if srtp is None:
+            return
+        for ssrc in ssrcs:
+            srtp.end_outbound(ssrc)
+        self._port.route_changed()  # whoever sends to several learns of it
+        if len(srtp.ended) > MAX_ENDED_STREAMS:
+            self.key_used_up()
+
     def _forget_keys(self) -> None:
         self._srtp = None
+        self._strays = None
         self._port.route_changed()
 
     def _on_keys(self, srtp: SrtpSession) -> None:
         self._srtp = srtp
+        self._strays = StrayStreams(srtp.remove_inbound, self.transport.is_receiving)
         self._port.route_changed()
         self.transport.link_connected(self._port.now_ns())
         self._port.wake()

@@ -31,6 +31,9 @@ _ALIGNMENT: Final = 4
 _LENGTH_BYTES: Final = 4
 """Of the C integer in which libsrtp finds and leaves the size of a packet."""
 
+_SSRC: Final = slice(8, 12)
+"""Of an RTP packet (RFC 3550 section 5.1)."""
+
 _CELL_BYTES: Final = MAX_DATAGRAM_BYTES + -MAX_DATAGRAM_BYTES % _ALIGNMENT
 
 
@@ -68,7 +71,7 @@ class Image:
         datagrams: The packets after protection, by copy; see `PacketMemory.datagrams`.
     """
 
-    __slots__ = ("count", "data", "datagrams", "lengths", "runs", "sizes")
+    __slots__ = ("_packets", "_ssrcs", "count", "data", "datagrams", "lengths", "runs", "sizes")
 
     def __init__(self, packets: Sequence[bytes], tag_bytes: int) -> None:
         """Lays packets out.
@@ -86,6 +89,15 @@ class Image:
         self.sizes = [size_bytes + tag_bytes for size_bytes in lengths]
         self.runs = equal_runs(self.sizes)
         self.datagrams: dict[int, Sequence[memoryview]] = {}
+        self._packets = packets
+        self._ssrcs: frozenset[bytes] | None = None
+
+    @property
+    def ssrcs(self) -> frozenset[bytes]:
+        """Of the packets, as 4 bytes each."""
+        if self._ssrcs is None:
+            self._ssrcs = frozenset([packet[_SSRC] for packet in self._packets])
+        return self._ssrcs
 
 
 class Prepared(NamedTuple):

@@ -77,9 +77,18 @@ class Group:
     Attributes:
         tag_bytes: What protection adds to an RTP packet of theirs.
         receivers: All of them.
+        ended: SSRCs, as 4 bytes, under which nothing may be sent any more to one or the other.
     """
 
-    __slots__ = ("_cells", "_members", "_passes_by_count", "_table", "receivers", "tag_bytes")
+    __slots__ = (
+        "_cells",
+        "_members",
+        "_passes_by_count",
+        "_table",
+        "ended",
+        "receivers",
+        "tag_bytes",
+    )
 
     def __init__(
         self,
@@ -99,10 +108,25 @@ class Group:
         """
         self.tag_bytes = tag_bytes
         self.receivers = [receiver for receiver, _session, _address in members]
+        self.ended = frozenset[bytes]().union(*(session.ended for _, session, _ in members))
         self._members = members
         self._cells = cells
         self._table = table
         self._passes_by_count: dict[int, Sequence[Pass]] = {}
+
+    def without_ended(self, image: Image) -> Group:
+        """Those to whom packets may be sent under their SSRCs.
+
+        Nobody asks for anything else. If somebody did, a key would be given away.
+        """
+        able = []
+        for member in self._members:
+            receiver, session, _address = member
+            if session.ended.isdisjoint(image.ssrcs):
+                able.append(member)
+            else:
+                receiver.unsendable += image.count
+        return Group(self.tag_bytes, able, self._cells, self._table)
 
     def passes(self, count: int) -> Sequence[Pass]:
         """Divides the receivers, for a number of packets."""
@@ -116,6 +140,8 @@ class Group:
     def _divide(self, count: int) -> Sequence[Pass]:
         """Into as few passes as possible, and those into equal parts."""
         members = self._members
+        if not members:
+            return []
         number = ceil(len(members) / (self._cells // count))
         bounds = [len(members) * index // number for index in range(number + 1)]
         return [self._pass(members[start:end], count) for start, end in pairwise(bounds)]
@@ -168,7 +194,10 @@ class PacketSender:
             for receiver in group.receivers:
                 receiver.unsendable += too_long
         for image in images:
-            for together in group.passes(image.count):
+            may_go = group
+            if group.ended and not group.ended.isdisjoint(image.ssrcs):
+                may_go = group.without_ended(image)
+            for together in may_go.passes(image.count):
                 memory.load(image, len(together.receivers))
                 statuses = protect_in_place(
                     together.contexts, memory.pointers, memory.length_pointers

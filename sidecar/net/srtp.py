@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -87,9 +88,14 @@ def protect_in_place(
 class SrtpSession:
     """The two cipher contexts of one transport: what it receives and what it sends.
 
+    libsrtp keeps a stream for each SSRC that it has seen, and looks through all of them for each
+    packet. So the SSRCs that are used no more have to be removed.
+
     Attributes:
         tag_bytes: What protection adds to an RTP packet.
         outbound_context: What `protect_in_place` protects RTP packets with.
+        ended: SSRCs, as 4 bytes, that must never again go into that context: libsrtp would count
+            from 0 again, and so use a nonce twice (RFC 7714 section 8.4).
 
     Raises:
         SrtpError: From the methods, when libsrtp does not take the packet.
@@ -103,6 +109,7 @@ class SrtpSession:
         "_inbox_bytes",
         "_inbox_length",
         "_outbound",
+        "ended",
         "outbound_context",
         "tag_bytes",
     )
@@ -128,6 +135,7 @@ class SrtpSession:
         )
         self._inbound_context = self._inbound._srtp[0]
         self.outbound_context = self._outbound._srtp[0]
+        self.ended: set[bytes] = set()
         self._inbox = ffi.new("char[]", MAX_DATAGRAM_BYTES)
         self._inbox_bytes = ffi.buffer(self._inbox)
         self._inbox_length = ffi.new("int *")
@@ -158,6 +166,8 @@ class SrtpSession:
 
     def protect_rtcp(self, packet: bytes) -> bytes:
         """Encrypts and authenticates a compound or reduced-size RTCP packet."""
+        if packet[4:8] in self.ended:
+            raise SrtpError("the sender's SSRC has ended")
         try:
             return self._outbound.protect_rtcp(packet)
         except (pylibsrtp.Error, ValueError) as error:
@@ -170,3 +180,21 @@ class SrtpSession:
             return self._inbound.unprotect_rtcp(packet)
         except (pylibsrtp.Error, ValueError) as error:
             raise SrtpError(str(error)) from error
+
+    def remove_inbound(self, ssrc: int) -> None:
+        """Drops what is known of a stream that is received.
+
+        If it goes on all the same, it is taken for a new one: packets could be replayed, and after
+        65536 of them it could not be decrypted.
+        """
+        _remove(self._inbound, ssrc)
+
+    def end_outbound(self, ssrc: int) -> None:
+        """Drops what is known of a stream that is sent; its SSRC can never be used again."""
+        self.ended.add(ssrc.to_bytes(4, "big"))
+        _remove(self._outbound, ssrc)
+
+
+def _remove(session: pylibsrtp.Session, ssrc: int) -> None:
+    with suppress(pylibsrtp.Error):  # there was no packet of it
+        session.remove_stream(ssrc)

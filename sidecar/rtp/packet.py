@@ -154,6 +154,11 @@ def is_rtcp(data: bytes) -> bool:
     return len(data) > 1 and 192 <= data[1] <= 223
 
 
+def ssrc_of(data: bytes) -> int:
+    """The SSRC of an RTP packet that may be malformed otherwise."""
+    return int.from_bytes(data[8:12], "big")
+
+
 def build_rtp(
     *,
     payload_type: int,

@@ -168,6 +168,8 @@ def _on_bye(transport: WebRtcTransport, packet: Bye, _now_ns: int) -> None:
         if transport.streams.find_producer(ssrc) is not None:
             transport.clock.forget(ssrc)
             transport.streams.forget_learnt(ssrc)
+            if not transport.is_receiving(ssrc):
+                transport.link.forget_incoming(ssrc)
 
 
 _HANDLERS: Final[dict[type, Callable[[WebRtcTransport, Any, int], None]]] = {

@@ -43,6 +43,16 @@ class Link(Protocol):
     def send_rtcp(self, compounds: Sequence[bytes]) -> None:
         """Protects compound RTCP packets and sends them."""
 
+    def forget_incoming(self, ssrc: int) -> None:
+        """Hears that packets come, or came, under an SSRC that is nobody's.
+
+        What is kept to decrypt them may go. It must not be all of it at once: an SSRC may become
+        somebody's a little later, and a stream goes on.
+        """
+
+    def end_outgoing(self, ssrc: int) -> None:
+        """Hears that nothing will be sent under an SSRC any more: what is kept to do so may go."""
+
     def close(self) -> None:
         """Says goodbye to the peer and forgets it."""
 

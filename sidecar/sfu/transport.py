@@ -16,7 +16,7 @@ from sidecar.ortc.parameters import (
     RtpParameters,
 )
 from sidecar.rtp.errors import RtpError
-from sidecar.rtp.packet import parse_rtp
+from sidecar.rtp.packet import parse_rtp, ssrc_of
 from sidecar.rtp.rtcp import Bye, ReceiverReport, RtcpPacket
 from sidecar.sfu.batch import Packets
 from sidecar.sfu.consumer import Consumer
@@ -229,20 +229,20 @@ class WebRtcTransport:
         self.now_ns = now_ns
         self._bytes_received += len(data)
         if len(data) > MAX_RTP_BYTES:
-            self._discarded += 1
+            self._discard(data)
             return
         try:
             packet = parse_rtp(data)
             source = self.streams.find_source(packet)
             if source is None:
-                self._discarded += 1
+                self._discard(data)
                 return
             transport_sequence, elements = source.extensions.read(packet)
             if transport_sequence >= 0:
                 self._transport_cc.on_packet(transport_sequence, now_ns)
             source.producer.receive(packet, elements, now_ns)
         except RtpError:
-            self._discarded += 1
+            self._discard(data)
             return
         self.router.worker.received(source.producer)
 
@@ -254,6 +254,16 @@ class WebRtcTransport:
             handle_rtcp(self, data, now_ns)
         except RtpError:
             self._discarded += 1
+
+    def is_receiving(self, ssrc: int) -> bool:
+        """Whether a producer has this SSRC."""
+        return self.streams.find_producer(ssrc) is not None
+
+    def _discard(self, data: bytes) -> None:
+        self._discarded += 1
+        ssrc = ssrc_of(data)
+        if not self.is_receiving(ssrc):
+            self.link.forget_incoming(ssrc)
 
     # Time and output.
 
@@ -355,6 +365,9 @@ class WebRtcTransport:
         self.streams.remove_producer(producer)
         if producer.stream.ssrc is not None:
             self.clock.forget(producer.stream.ssrc)
+        for ssrc in (producer.stream.ssrc, producer.stream.rtx_ssrc):
+            if ssrc is not None:
+                self.link.forget_incoming(ssrc)
         self.router.forget_producer(producer)
 
     def forget_consumer(self, consumer: Consumer) -> None:
@@ -362,6 +375,9 @@ class WebRtcTransport:
         del self.consumers[consumer.id]
         self._bytes_sent += _bytes_sent_to(consumer)
         self.streams.remove_consumer(consumer)
+        for ssrc in (consumer.stream.ssrc, consumer.stream.rtx_ssrc):
+            if ssrc is not None:
+                self.link.end_outgoing(ssrc)
         if consumer.stream.sent.packets:
             goodbye: list[RtcpPacket] = [
                 ReceiverReport(self.ssrc, ()),

@@ -50,6 +50,12 @@ class SimulatedLink:
         for group in groups:
             self.send_rtcp(group.packets)
 
+    def forget_incoming(self, ssrc: int) -> None:
+        pass
+
+    def end_outgoing(self, ssrc: int) -> None:
+        pass
+
     def send_rtcp(self, compounds: Sequence[bytes]) -> None:
         for data in compounds:
             self.down.send(data, self._lesson.now_ns)

@@ -288,6 +288,7 @@ class FakeTransport:
         connected_ns: When the link told that it is ready.
         closed_for: The reasons for which the network gave up; never more than one.
         stale_ns: When it was told that nothing is heard of the peer.
+        ssrcs: What producers have.
     """
 
     def __init__(self) -> None:
@@ -296,6 +297,7 @@ class FakeTransport:
         self.connected_ns: int | None = None
         self.closed_for: list[str] = []
         self.stale_ns: list[int] = []
+        self.ssrcs: set[int] = set()
         self.link: MediaLink | None = None
         self.closing = asyncio.Event()
 
@@ -304,6 +306,9 @@ class FakeTransport:
 
     def receive_rtcp(self, data: bytes, now_ns: int) -> None:
         self.received.append(Received("rtcp", data, now_ns))
+
+    def is_receiving(self, ssrc: int) -> bool:
+        return ssrc in self.ssrcs
 
     def link_connected(self, now_ns: int) -> None:
         self.connected_ns = now_ns

@@ -74,3 +74,34 @@ def test_who_cannot_be_reached_is_left_out_until_the_port_tells(port: FakePort) 
 def test_nobody_costs_nothing(port: FakePort) -> None:
     fan(port, []).send_rtp(Packets([RTP_PACKET]))
     assert port.sent == []
+
+
+def test_an_ended_ssrc_reaches_those_for_whom_it_goes_on(port: FakePort) -> None:
+    """The receivers of a stream share its SSRC: one has ended it, the others have not."""
+    links = [FakeLink(number) for number in range(5)]
+    everybody = fan(port, links)
+    everybody.send_rtp(Packets([RTP_PACKET]))
+    gone = links[2]
+    assert gone.route is not None
+    gone.route[0].end_outbound(int.from_bytes(b"ssrc", "big"))
+    port.route_changed()
+    port.sent.clear()
+    everybody.send_rtp(Packets([RTP_PACKET.replace(bytes([0, 1]), bytes([0, 2]), 1)]))
+    assert [address for _, address in port.sent] == [
+        link.address for link in links if link is not gone
+    ]
+    assert [link.unsendable for link in links] == [0, 0, 1, 0, 0]
+    other = RTP_PACKET.replace(b"ssrc", b"SSRC")
+    port.sent.clear()
+    everybody.send_rtp(Packets([other]))
+    assert len(port.sent) == 5
+
+
+def test_an_ssrc_that_everybody_has_ended_reaches_nobody(port: FakePort) -> None:
+    links = [FakeLink(number) for number in range(3)]
+    for link in links:
+        assert link.route is not None
+        link.route[0].end_outbound(int.from_bytes(b"ssrc", "big"))
+    fan(port, links).send_rtp(Packets([RTP_PACKET]))
+    assert port.sent == []
+    assert [link.unsendable for link in links] == [1, 1, 1]

@@ -5,14 +5,17 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, cast
 
+import pylibsrtp
 import pytest
 
+from sidecar.net import link as link_module
 from sidecar.net.dtls import Certificate, DtlsEndpoint
 from sidecar.net.errors import SrtpKeyUsedUpError
 from sidecar.net.ice import NEVER_NS, Address, Pair
 from sidecar.net.limits import MAX_PACKETS
 from sidecar.net.link import MediaLink
 from sidecar.net.srtp import KEY_EXPIRED, SrtpSession
+from sidecar.net.stray_streams import MAX_STRAY_STREAMS
 from sidecar.net.stun import parse_binding_request
 from sidecar.ortc.parameters import DtlsFingerprint, DtlsParameters
 from sidecar.sfu import SfuError
@@ -430,3 +433,120 @@ def test_a_packet_that_is_authentic_is_a_sign_of_life_and_no_other(scene: Scene)
 def build_packet(number: int, payload: bytes) -> bytes:
     """An RTP packet with a sequence number of its own."""
     return bytes([0x80, 96]) + number.to_bytes(2, "big") + bytes(4) + b"ssrc" + payload
+
+
+def is_kept(session: SrtpSession, ssrc: int, *, inbound: bool) -> bool:
+    """Whether libsrtp has a stream of this SSRC. It has none afterwards."""
+    try:
+        (session._inbound if inbound else session._outbound).remove_stream(ssrc)
+    except pylibsrtp.Error:
+        return False
+    return True
+
+
+def build_with_ssrc(ssrc: int, number: int = 1) -> bytes:
+    return build_packet(number, b"payload").replace(b"ssrc", ssrc.to_bytes(4, "big"))
+
+
+def build_report(ssrc: int) -> bytes:
+    """An empty Receiver Report."""
+    return bytes([0x80, 201, 0, 1]) + ssrc.to_bytes(4, "big")
+
+
+def test_twenty_thousand_ssrcs_of_one_peer_leave_a_few_streams(scene: Scene) -> None:
+    peer = keyed(scene.shake_hands())
+    scene.transport.ssrcs = {1}
+    ours = cast(SrtpSession, scene.link._srtp)
+    packets = [protect_rtp(peer, build_with_ssrc(1))]
+    for ssrc in range(2, 20_002):
+        # The peer's own streams are not to slow this test down.
+        packets.append(protect_rtp(peer, build_with_ssrc(ssrc)))
+        peer.end_outbound(ssrc)
+    for number, packet in enumerate(packets):
+        scene.receive(packet)
+        if number % 1000 == 0:
+            scene.link.look_after(scene.port.time_ns)
+        if number:
+            scene.link.forget_incoming(number + 1)  # as the transport tells
+    kept = [ssrc for ssrc in range(1, 20_002) if is_kept(ours, ssrc, inbound=True)]
+    assert kept == [1, *range(20_002 - MAX_STRAY_STREAMS, 20_002)]
+    assert len(scene.transport.received) == 20_001
+
+
+def test_reports_under_ever_other_ssrcs_leave_a_few_streams(scene: Scene) -> None:
+    peer = keyed(scene.shake_hands())
+    ours = cast(SrtpSession, scene.link._srtp)
+    scene.transport.ssrcs = {1}
+    scene.receive(peer.protect_rtcp(build_report(1)))
+    for ssrc in range(2, 2002):
+        scene.receive(peer.protect_rtcp(build_report(ssrc)))
+        scene.link.look_after(scene.port.time_ns)
+    kept = [ssrc for ssrc in range(1, 2002) if is_kept(ours, ssrc, inbound=True)]
+    assert kept == [1, *range(2002 - MAX_STRAY_STREAMS, 2002)]
+
+
+def test_a_stream_that_is_announced_late_is_decrypted_from_its_first_packet_on(
+    scene: Scene,
+) -> None:
+    """Its counter goes round meanwhile: whoever has not seen that cannot decrypt it."""
+    peer = keyed(scene.shake_hands())
+    for number in (65_000, 65_535, 400):
+        scene.receive(protect_rtp(peer, build_with_ssrc(7, number)))
+        scene.link.forget_incoming(7)
+    scene.transport.ssrcs = {7}
+    for ssrc in range(100, 200):
+        scene.receive(protect_rtp(peer, build_with_ssrc(ssrc)))
+        scene.link.forget_incoming(ssrc)
+    before = len(scene.transport.received)
+    scene.receive(protect_rtp(peer, build_with_ssrc(7, 401)))
+    assert len(scene.transport.received) == before + 1
+
+
+def test_what_is_kept_to_send_a_stream_goes_when_it_has_ended(scene: Scene) -> None:
+    keyed(scene.shake_hands())
+    ours = cast(SrtpSession, scene.link._srtp)
+    for ssrc in (7, 8):
+        scene.link.send_rtp([Packets([build_with_ssrc(ssrc)])])
+    scene.link.end_outgoing(7)
+    scene.link.send_rtp([Packets([build_with_ssrc(7, 2)])])  # what waited leaves
+    assert len(scene.port.take_sent()) == 2 + 1
+    scene.link.look_after(scene.port.time_ns)
+    assert not is_kept(ours, 7, inbound=False)
+    assert is_kept(ours, 8, inbound=False)
+
+
+def test_nothing_is_ever_protected_again_under_an_ssrc_that_has_ended(scene: Scene) -> None:
+    """libsrtp would count from 0 again, and use the same nonce for something else."""
+    keyed(scene.shake_hands())
+    scene.link.send_rtp([Packets([build_with_ssrc(7)])])
+    scene.link.send_rtcp([build_report(7)])
+    scene.link.end_outgoing(7)
+    scene.link.look_after(scene.port.time_ns)
+    scene.port.take_sent()
+    scene.link.send_rtp([Packets([build_with_ssrc(7)]), Packets([build_with_ssrc(9)])])
+    scene.link.send_rtp([Packets([build_with_ssrc(9, 2), build_with_ssrc(7, 3)])])
+    scene.link.send_rtcp([build_report(7)])
+    assert len(scene.port.take_sent()) == 1
+    assert scene.link.unsendable == 1 + 2 + 1
+
+
+def test_whoever_ends_streams_without_end_is_given_up(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "MAX_ENDED_STREAMS", 10)
+    scene.shake_hands()
+    for ssrc in range(10):
+        scene.link.end_outgoing(ssrc)
+    scene.link.look_after(scene.port.time_ns)
+    assert scene.transport.closed_for == []
+    scene.link.end_outgoing(10)
+    scene.link.look_after(scene.port.time_ns)
+    assert scene.transport.closed_for == ["srtp-failed"]
+
+
+def test_streams_may_end_before_there_are_keys(scene: Scene) -> None:
+    scene.link.end_outgoing(7)
+    scene.link.forget_incoming(7)
+    scene.link.look_after(scene.port.time_ns)
+    scene.shake_hands()
+    assert scene.transport.closed_for == []

@@ -37,6 +37,8 @@ class FakeLink:
         rtp: Packets sent, in order.
         rtcp: Compounds sent, in order.
         refused: What `connect` raises, if anything.
+        forgotten: SSRCs of packets that are nobody's.
+        ended: SSRCs that nothing more is sent under.
         breaks: Sending closes the transport, as a failing cipher does.
     """
 
@@ -47,6 +49,8 @@ class FakeLink:
         self.rtcp: list[bytes] = []
         self.connected_with: list[DtlsParameters] = []
         self.refused: SfuError | None = None
+        self.forgotten: list[int] = []
+        self.ended: list[int] = []
         self.breaks = False
         self.closed = 0
         self.ice_parameters = IceParameters(username_fragment="user", password="pass")
@@ -66,6 +70,12 @@ class FakeLink:
         for group in groups:
             self.rtp += group.packets
         self._break_if_told()
+
+    def forget_incoming(self, ssrc: int) -> None:
+        self.forgotten.append(ssrc)
+
+    def end_outgoing(self, ssrc: int) -> None:
+        self.ended.append(ssrc)
 
     def send_rtcp(self, compounds: Sequence[bytes]) -> None:
         self.rtcp += compounds

@@ -50,6 +50,12 @@ class DeadLink:
     def send_rtp(self, groups: Sequence[Packets]) -> None:
         pass
 
+    def forget_incoming(self, ssrc: int) -> None:
+        pass
+
+    def end_outgoing(self, ssrc: int) -> None:
+        pass
+
     def send_rtcp(self, compounds: Sequence[bytes]) -> None:
         pass
 
