@@ -17,7 +17,7 @@ from sidecar.errors import (
 )
 from sidecar.lifecycle.port_holder import holder_of
 from sidecar.net.addresses import AddressBook, system_addresses
-from sidecar.net.media_socket import NoFreePortError, open_media_socket
+from sidecar.net.media_socket import NoFreePortError, bound_address, open_media_socket
 from sidecar.net.platform import monotonic_ns
 from sidecar.settings import Settings
 from sidecar.signaling.listen import listen
@@ -89,9 +89,16 @@ def open_media(settings: Settings) -> tuple[socket.socket, AddressBook]:
     """
     media_socket = _open_media_socket(settings)
     try:
-        bound_to = media_socket.getsockname()[0]
-        address_book = AddressBook(bound_to=bound_to, announced=settings.announce)
-        _require_interface(address_book)
+        address_book = AddressBook(
+            bound_to=bound_address(media_socket), announced=settings.announce
+        )
+        found = system_addresses()
+        if not found and address_book.follows_system:
+            raise NoNetworkInterfaceError(
+                "this computer has no network address, not even for itself",
+                "Switch a network interface on, or give an address with --host.",
+            )
+        address_book.update(found, monotonic_ns())
     except StartupError:
         media_socket.close()
         raise
@@ -159,18 +166,6 @@ def _port_taken(port: int) -> PortTakenError:
         f"TCP port {port} is taken by another classroom-sfu, process {pid}",
         f"Was it started twice? Stop that one, {_ANOTHER_PORT}",
     )
-
-
-def _require_interface(address_book: AddressBook) -> None:
-    if not address_book.follows_system:
-        return
-    found = system_addresses()
-    if not found:
-        raise NoNetworkInterfaceError(
-            "this computer has no network address, not even for itself",
-            "Switch a network interface on, or give an address with --host.",
-        )
-    address_book.update(found, monotonic_ns())
 
 
 def _cannot_listen(settings: Settings, error: OSError) -> CannotListenError:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sidecar.classroom.policy import POLICIES
-from sidecar.net.addresses import AddressBook, is_own_address
+from sidecar.net.addresses import AddressBook
 from sidecar.net.media_port import MediaPort
 from sidecar.ports import Ports
 from sidecar.settings import Settings, is_address
@@ -71,7 +71,7 @@ async def serving(
             worker,
             POLICIES[settings.policy],
             settings,
-            Gate(TeacherRule(settings.teacher_from, teacher_token, is_own_address)),
+            Gate(TeacherRule(settings.teacher_from, teacher_token, ports.address_book.is_own)),
             _make_origin_rule(settings, ports.address_book),
             observer,
             spread,
@@ -109,7 +109,7 @@ def _make_origin_rule(settings: Settings, address_book: AddressBook) -> OriginRu
     """Which web pages may connect."""
 
     def is_own(address: str) -> bool:
-        return address in address_book.announced or is_own_address(address)
+        return address in address_book.announced or address_book.is_own(address)
 
     names = names_of(socket.gethostname())
     if settings.host and not is_address(settings.host):

@@ -36,6 +36,14 @@ class Whereabouts:
         """WebSocket URL for this computer."""
         return _url(_LOOPBACK_OF.get(self._host, self._host), self._port)
 
+    @property
+    def is_for_others(self) -> bool:
+        """Whether other computers are meant to reach it: it does not listen on loopback only."""
+        try:
+            return not ipaddress.ip_address(self._host or "0.0.0.0").is_loopback
+        except ValueError:
+            return self._host != "localhost"
+
     def addresses(self, command_id: CommandId | UnsetType = UNSET) -> Addresses:
         """WebSocket URLs and media addresses for everybody, the best first.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from sidecar.net.interfaces import InterfaceAddress
+from sidecar.net.platform import interface_addresses
+from sidecar.net.ranking import Ip, rank_addresses, without_scope
 
 if TYPE_CHECKING:
     from sidecar.ortc.parameters import IceCandidate
@@ -18,71 +20,22 @@ _HOST_TYPE_PREFERENCE: Final = 126
 _MAX_LOCAL_PREFERENCE: Final = 65535
 _COMPONENT: Final = 1
 
-_VIRTUAL_NAME_STARTS: Final = (
-    "br-",
-    "docker",
-    "ppp",
-    "tap",
-    "tun",
-    "utun",
-    "vboxnet",
-    "veth",
-    "virbr",
-    "vmnet",
-    "wg",
-    "zt",
-)
-_VIRTUAL_NAME_PARTS: Final = (
-    "default switch",
-    "hamachi",
-    "hyper-v",
-    "nordlynx",
-    "openvpn",
-    "tailscale",
-    "virtualbox",
-    "vmware",
-    "vpn",
-    "wireguard",
-    "wsl",
-    "zerotier",
-)
-"""How the interfaces of VPNs, containers and virtual machines are called, lower case: short names
-on Unix, descriptions on Windows."""
-
-
-class InterfaceAddress(Struct, frozen=True):
-    """An address of this machine.
-
-    Attributes:
-        interface: The name of its network interface, for people.
-        ip: Without prefix length or scope.
-    """
-
-    interface: str
-    ip: str
+__all__ = [
+    "REFRESH_INTERVAL_NS",
+    "AddressBook",
+    "InterfaceAddress",
+    "rank_addresses",
+    "system_addresses",
+]
 
 
 def system_addresses() -> list[InterfaceAddress]:
     """Asks the operating system for all of this machine's addresses."""
-    import ifaddr  # uses ctypes: only when needed
-
-    return [
-        InterfaceAddress(adapter.nice_name, ip.ip if isinstance(ip.ip, str) else ip.ip[0])
-        for adapter in ifaddr.get_adapters()
-        for ip in adapter.ips
-    ]
-
-
-def is_own_address(
-    address: str, list_addresses: Callable[[], list[InterfaceAddress]] = system_addresses
-) -> bool:
-    """Whether an IP address is one of this machine's: who comes from there runs here."""
-    ip = _without_scope(address)
-    return ip.is_loopback or any(_without_scope(each.ip) == ip for each in list_addresses())
+    return interface_addresses()
 
 
 class AddressBook:
-    """The addresses to announce for a UDP port."""
+    """This machine's addresses, and which of them to announce for a UDP port."""
 
     def __init__(
         self,
@@ -94,20 +47,22 @@ class AddressBook:
         """Remembers where the port is.
 
         Args:
-            bound_to: The address it is bound to; unspecified (``0.0.0.0``, ``::``) for all.
+            bound_to: The address it is bound to; ``0.0.0.0`` and ``::`` for all of one IP version,
+                empty for all of both.
             announced: What the person running the program says; nothing else is announced then.
             list_addresses: Asks the operating system.
         """
-        self._bound_to = ipaddress.ip_address(bound_to)
+        self._bound_to = ipaddress.ip_address(bound_to) if bound_to else None
         self._announced = tuple(announced)
         self._list_addresses = list_addresses
-        self._known: list[InterfaceAddress] = []
+        self._own: frozenset[Ip] = frozenset()
+        self._ranked: Sequence[str] = ()
         self._known_since_ns: int | None = None
 
     @property
     def follows_system(self) -> bool:
         """Whether the addresses are those of this machine's interfaces, whatever they are."""
-        return not self._announced and self._bound_to.is_unspecified
+        return not self._announced and self._is_everywhere
 
     @property
     def announced(self) -> tuple[str, ...]:
@@ -120,8 +75,20 @@ class AddressBook:
 
     def update(self, found: Sequence[InterfaceAddress], now_ns: int) -> None:
         """Takes what the operating system has just said, and saves asking it again."""
-        self._known = list(found)
+        self._own = frozenset(without_scope(each.ip) for each in found)
+        version = self._bound_to.version if self._bound_to is not None else None
+        self._ranked = rank_addresses(found, version=version)
         self._known_since_ns = now_ns
+
+    def is_own(self, address: str) -> bool:
+        """Whether an IP address is one of this machine's: who comes from there runs here.
+
+        Answers from what is known, at once. Asks the system only if nothing has ever been known.
+        """
+        ip = without_scope(address)
+        if not ip.is_loopback and self._known_since_ns is None:
+            self.update(self._list_addresses(), 0)
+        return ip.is_loopback or ip in self._own
 
     def candidates(self, port: int, local_address: str | None, now_ns: int) -> list[IceCandidate]:
         """Makes the ICE candidates for one peer, best first (RFC 8445 section 5.1).
@@ -150,11 +117,11 @@ class AddressBook:
         """Lists the addresses for one peer, best first; arguments as for `candidates`."""
         if self._announced:
             return list(self._announced)
-        if not self._bound_to.is_unspecified:
+        if not self._is_everywhere:
             return [str(self._bound_to)]
         if self._known_since_ns is None or now_ns - self._known_since_ns > REFRESH_INTERVAL_NS:
             self.update(self._list_addresses(), now_ns)
-        usable = rank_addresses(self._known, version=self._bound_to.version)
+        usable = list(self._ranked)
         if local_address is not None and self._is_reachable(local_address):
             others = [ip for ip in usable if ip != local_address]
             # A browser on this machine that has a network address sends from that one, also to
@@ -163,45 +130,21 @@ class AddressBook:
                 usable = [*others, local_address]
             else:
                 usable = [local_address, *others]
-        return usable or [_loopback(self._bound_to.version)]
+        return usable or [_loopback(self._bound_to)]
+
+    @property
+    def _is_everywhere(self) -> bool:
+        return self._bound_to is None or self._bound_to.is_unspecified
 
     def _is_reachable(self, local_address: str) -> bool:
+        """Whether media can come to where the WebSocket came to."""
         try:
-            return ipaddress.ip_address(local_address).version == self._bound_to.version
+            ip = ipaddress.ip_address(local_address)
         except ValueError:
             return False
-
-
-def rank_addresses(addresses: Iterable[InterfaceAddress], *, version: int) -> list[str]:
-    """Sorts the addresses that others can reach, best first.
-
-    Private addresses of real interfaces come first (a school's LAN), public ones next, those of
-    VPNs, containers and virtual machines last; loopback and link-local ones are left out.
-
-    Args:
-        addresses: In the order of the operating system, which is kept among equals.
-        version: 4 or 6.
-    """
-    ranked = []
-    for each in addresses:
-        ip = _without_scope(each.ip)
-        if ip.version != version or ip.is_loopback or ip.is_link_local or ip.is_multicast:
-            continue
-        ranked.append((_is_virtual(each.interface), not ip.is_private, str(ip)))
-    ranked.sort(key=lambda entry: entry[:2])
-    return list(dict.fromkeys(ip for _virtual, _public, ip in ranked))
-
-
-def _without_scope(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An address that may be written with its interface, as in ``fe80::1%eth0``."""
-    return ipaddress.ip_address(address.split("%")[0])
-
-
-def _is_virtual(interface: str) -> bool:
-    name = interface.lower()
-    return name.startswith(_VIRTUAL_NAME_STARTS) or any(
-        part in name for part in _VIRTUAL_NAME_PARTS
-    )
+        # No browser takes a candidate with a scope.
+        has_scope = ip.version == 6 and ip.is_link_local
+        return not has_scope and (self._bound_to is None or ip.version == self._bound_to.version)
 
 
 def _priority(index: int) -> int:
@@ -209,5 +152,5 @@ def _priority(index: int) -> int:
     return _HOST_TYPE_PREFERENCE << 24 | local_preference << 8 | 256 - _COMPONENT
 
 
-def _loopback(version: int) -> str:
-    return "127.0.0.1" if version == 4 else "::1"
+def _loopback(bound_to: Ip | None) -> str:
+    return "::1" if bound_to is not None and bound_to.version == 6 else "127.0.0.1"

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from sidecar.net.ice import FAILED_CHECK_PRICE, Address, Pair, generate_ice_parameters
+from sidecar.net.ice import FAILED_CHECK_PRICE, Address, Pair, Path, generate_ice_parameters
 from sidecar.net.stun import addressee, is_stun, parse_binding_request
 from sidecar.ortc.parameters import IceParameters
 
@@ -36,19 +36,24 @@ class Checks:
     """
 
     def __init__(
-        self, send: Callable[[bytes, Address], None], on_route_changed: Callable[[], None]
+        self,
+        send: Callable[[bytes, Address], None],
+        on_route_changed: Callable[[], None],
+        local_address: Callable[[bytes], str],
     ) -> None:
         """Knows nobody yet.
 
         Args:
             send: Sends an answer.
             on_route_changed: Hears that a link is to be reached elsewhere from now on.
+            local_address: Says to which of our addresses a datagram came, see `Receiver`.
         """
         self.reached: dict[Address, tuple[MediaLink, Pair]] = {}
         self.unknown = 0
         self.over_budget = 0
         self._send = send
         self._on_route_changed = on_route_changed
+        self._local_address = local_address
         self._link_by_username: dict[bytes, MediaLink] = {}
         self._failures: dict[Address, int] = {}
 
@@ -98,9 +103,10 @@ class Checks:
         if pair.allowance < 0:
             self.over_budget += 1
             return
-        response = link.ice.renew_consent(datagram, address, now_ns)
+        path = self._path(datagram, address)
+        response = link.ice.renew_consent(datagram, path, now_ns)
         if response is not None:
-            self._send(response, address)
+            self._send(response, path)
         elif not self._check(link, datagram, address, now_ns):
             pair.allowance -= FAILED_CHECK_PRICE - 1
 
@@ -119,13 +125,14 @@ class Checks:
         """Answers an authentic check; says whether it was one."""
         request = parse_binding_request(datagram)
         before = link.ice.selected
-        outcome = link.ice.check(request, address, now_ns) if request is not None else None
+        path = self._path(datagram, address)
+        outcome = link.ice.check(request, path, now_ns) if request is not None else None
         if outcome is None:
             self.unknown += 1
             return False
         if link.ice.selected != before:
             self._on_route_changed()
-        self._send(outcome.response, address)
+        self._send(outcome.response, path)
         if outcome.retired_username is not None:
             self.forget_username(outcome.retired_username)
         for forgotten in outcome.forgotten:
@@ -134,6 +141,11 @@ class Checks:
             self.reached[address] = link, outcome.pair
             link.ice_validated()
         return True
+
+    def _path(self, datagram: bytes, address: Address) -> Address:
+        """Between where a datagram comes from and which of our addresses it came to."""
+        local = self._local_address(datagram)
+        return Path.between(address, local) if local else address
 
     def _forget_address(self, address: Address, link: MediaLink) -> None:
         """Forgets where a link was reached, unless another one is reached there by now."""

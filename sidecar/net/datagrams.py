@@ -7,8 +7,9 @@ import socket
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from sidecar.net.ice import Address
+from sidecar.net.ice import Address, Path
 from sidecar.net.limits import MAX_RECEIVED_BYTES, RECEIVED_AT_ONCE
+from sidecar.net.mapped import plain, written_for
 from sidecar.net.platform import max_segments, send_segments
 
 _REFUSALS: Final = frozenset(
@@ -34,12 +35,11 @@ class DatagramSender:
         self.max_segments = max_segments(udp_socket)
         self.dropped = 0
         self._socket = udp_socket
+        self._family = udp_socket.family
 
     def send(self, datagram: bytes | memoryview, address: Address) -> None:
         """Sends one datagram."""
-        try:
-            self._socket.sendto(datagram, address)
-        except OSError:
+        if not self._send(datagram, address):
             self.dropped += 1
 
     def send_run(self, datagrams: Sequence[memoryview], address: Address) -> None:
@@ -53,14 +53,36 @@ class DatagramSender:
             for datagram in datagrams:
                 self.send(datagram, address)
             return
+        local = address.local if type(address) is Path else ""
         try:
-            send_segments(self._socket, datagrams, len(datagrams[0]), address)
+            name = written_for(self._family, address)
+            send_segments(self._socket, datagrams, len(datagrams[0]), name, local)
         except OSError as error:
             if error.errno not in _REFUSALS:
                 self.dropped += len(datagrams)
                 return
+            self._send_one_by_one(datagrams, address)
+
+    def _send_one_by_one(self, datagrams: Sequence[memoryview], address: Address) -> None:
+        """Sends a run that was refused. If its datagrams are not, the kernel can't cut runs."""
+        sent = sum(self._send(datagram, address) for datagram in datagrams)
+        self.dropped += len(datagrams) - sent
+        if sent:
             self.max_segments = 1
-            self.send_run(datagrams, address)
+
+    def _send(self, datagram: bytes | memoryview, address: Address) -> bool:
+        """Sends one datagram, if the system takes it."""
+        try:
+            if type(address) is Path:
+                name = written_for(self._family, address)
+                send_segments(self._socket, (datagram,), 0, name, address.local)
+            elif self._family == socket.AF_INET:
+                self._socket.sendto(datagram, address)
+            else:
+                self._socket.sendto(datagram, written_for(self._family, address))
+        except OSError:
+            return False
+        return True
 
 
 class Receiver(Protocol):
@@ -74,12 +96,21 @@ class Receiver(Protocol):
         """
         ...
 
+    def local_address(self, datagram: bytes) -> str:
+        """To which of our addresses a datagram came, see `Path`; empty if the system won't say.
+
+        Args:
+            datagram: The object itself that the latest call of `receive` has returned.
+        """
+        ...
+
 
 class DatagramReceiver:
     """Takes one datagram by each call: a `Receiver` for every system."""
 
     def __init__(self, udp_socket: socket.socket) -> None:
         self._receive = udp_socket.recvfrom
+        self._is_plain = udp_socket.family == socket.AF_INET
 
     def receive(self) -> Sequence[tuple[bytes, Address]]:
         """Takes up to `RECEIVED_AT_ONCE` datagrams."""
@@ -91,4 +122,10 @@ class DatagramReceiver:
                 break
             except OSError:
                 continue  # Windows reports an earlier datagram's ICMP error here
-        return received
+        if self._is_plain:
+            return received
+        return [(datagram, plain(address)) for datagram, address in received]
+
+    def local_address(self, datagram: bytes) -> str:
+        """Always empty."""
+        return ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sidecar.net.ice import local_of
+
 if TYPE_CHECKING:
     from sidecar.net.ice import Address
     from sidecar.net.link import MediaLink, Port
@@ -34,12 +36,15 @@ class Fan:
             port.packet_sender.send(packets, group)
 
     def _regroup(self) -> list[Group]:
-        by_tag: dict[int, list[tuple[MediaLink, SrtpSession, Address]]] = {}
+        alike: dict[tuple[int, str], list[tuple[MediaLink, SrtpSession, Address]]] = {}
         for link in self._links:
             route = link.route
             if route is not None:
-                by_tag.setdefault(route[0].tag_bytes, []).append((link, *route))
-        if not by_tag:
+                session, address = route
+                # One call sends from one of our addresses.
+                key = session.tag_bytes, local_of(address)
+                alike.setdefault(key, []).append((link, session, address))
+        if not alike:
             return []
         sender = self._port.packet_sender
-        return [sender.group(tag_bytes, members) for tag_bytes, members in by_tag.items()]
+        return [sender.group(tag_bytes, members) for (tag_bytes, _), members in alike.items()]

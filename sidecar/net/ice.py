@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from sidecar.net.consent import Consent
 from sidecar.net.stun import (
@@ -20,8 +20,49 @@ from sidecar.net.stun import (
 )
 from sidecar.ortc.parameters import IceParameters
 
-Address = tuple[str, int]
-"""An IP address and a UDP port."""
+Address = tuple[Any, ...]
+"""An IP address and a UDP port, and for IPv6 the flow and the scope, as sockets say it. Where an
+address means a way to a peer, it may be a `Path`."""
+
+
+class Path(NamedTuple):
+    """A candidate pair (RFC 8445): where a peer is, and which of our addresses it has asked.
+
+    Attributes:
+        ip: Of the peer.
+        port: Of the peer.
+        scope: The number of the interface, for an IPv6 link-local address; else 0.
+        local: Our address, from which answers have to leave; written with the number of its
+            interface if it is an IPv6 link-local one, as in ``fe80::1%2``.
+    """
+
+    ip: str
+    port: int
+    scope: int
+    local: str
+
+    @classmethod
+    def between(cls, remote: Address, local: str) -> Path:
+        """The path between a peer's address and one of ours."""
+        return cls(remote[0], remote[1], remote[3] if len(remote) > 2 else 0, local)
+
+    @property
+    def remote(self) -> Address:
+        """Where the peer is, as a socket says it."""
+        if ":" in self.ip:
+            return self.ip, self.port, 0, self.scope
+        return self.ip, self.port
+
+
+def remote_of(address: Address) -> Address:
+    """Where a peer is, as a socket says it, whether or not it is known which address it asked."""
+    return address.remote if isinstance(address, Path) else address
+
+
+def local_of(address: Address) -> str:
+    """Which of our addresses a peer has asked; empty if unknown, or if there is only one."""
+    return address.local if isinstance(address, Path) else ""
+
 
 USERNAME_FRAGMENT_LENGTH: Final = 16
 PASSWORD_LENGTH: Final = 32
@@ -72,7 +113,7 @@ class Pair:
     """One of the peer's addresses, valid since it has passed a check (RFC 8445 section 7.3).
 
     Attributes:
-        address: The peer's.
+        address: The peer's; as a `Path`, with that of ours which it has nominated or asked first.
         priority: What the peer thinks of it: PRIORITY of its latest check.
         is_nominated: The peer has nominated it, with the credentials of now.
         checked_ns: When its latest authentic check arrived (monotonic).
@@ -256,10 +297,11 @@ class IceLite:
         pair = outcome.pair = self._remember(source, outcome)
         pair.checked_ns, pair.priority = now_ns, request.priority
         if request.use_candidate:
+            self._move(pair, source)
             self._nominate(pair, now_ns)
         elif self._pair is None:
             self._select(pair, now_ns)
-        if pair is self._pair:
+        if source == self.selected:
             self._consent = Consent.of(request, source, password)
         return outcome
 
@@ -329,6 +371,12 @@ class IceLite:
             self._selected_ns = now_ns
             self._consent = None
 
+    def _move(self, pair: Pair, source: Address) -> None:
+        """Follows a peer that stays where it is, and asks another of our addresses."""
+        pair.address = source
+        if pair is self._pair:
+            self.selected = source
+
     def _begin_anew(self) -> None:
         """The peer uses the credentials of a restart: what it nominated before counts no more."""
         self._consent = self._previous = self._nominee = None
@@ -336,11 +384,13 @@ class IceLite:
             pair.is_nominated = False
 
     def _remember(self, source: Address, outcome: CheckOutcome) -> Pair:
-        pair = self._valid.pop(source, None) or Pair(source)
-        self._valid[source] = pair
+        remote = remote_of(source)
+        pair = self._valid.pop(remote, None) or Pair(source)
+        self._valid[remote] = pair
         if len(self._valid) > MAX_VALID_ADDRESSES:
             kept = (self._pair, self._nominee)
             oldest = next(each for each in self._valid.values() if each not in kept)
-            del self._valid[oldest.address]
-            outcome.forgotten.append(oldest.address)
+            forgotten = remote_of(oldest.address)
+            del self._valid[forgotten]
+            outcome.forgotten.append(forgotten)
         return pair

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from sidecar.net import packet_info
 from sidecar.net.limits import MAX_RECEIVED_BYTES, RECEIVED_AT_ONCE
+from sidecar.net.mapped import plain, written_for
 
 if TYPE_CHECKING:
     from sidecar.net.packet_memory import Image, PacketMemory, Run
@@ -53,15 +55,40 @@ class _MMsgHdr(ctypes.Structure):
     _fields_ = (("header", _MsgHdr), ("size_bytes", ctypes.c_uint))
 
 
+class _ControlHeader(ctypes.Structure):
+    """What a control message begins with (cmsg(3))."""
+
+    _fields_ = (("length", ctypes.c_size_t), ("level", ctypes.c_int), ("type", ctypes.c_int))
+
+
 class _Segmentation(ctypes.Structure):
-    """A control message (cmsg(3)) with the one number that UDP_SEGMENT takes."""
+    """A control message with the one number that UDP_SEGMENT takes."""
+
+    _fields_ = (("header", _ControlHeader), ("size_bytes", ctypes.c_uint16))
+
+
+_SOURCE_BYTES: Final = 20
+"""Of ``in6_pktinfo``, which is longer than ``in_pktinfo``."""
+
+
+class _Control(ctypes.Structure):
+    """All that a message can carry: how to cut it, and which of our addresses it is from."""
 
     _fields_ = (
-        ("length", ctypes.c_size_t),
-        ("level", ctypes.c_int),
-        ("type", ctypes.c_int),
-        ("size_bytes", ctypes.c_uint16),
+        ("segmentation", _Segmentation),
+        ("source_header", _ControlHeader),
+        ("source", ctypes.c_uint8 * (_SOURCE_BYTES + -_SOURCE_BYTES % _WORD_BYTES)),
     )
+
+
+_CONTROL_HEADER: Final = struct.Struct("@Nii")
+
+
+_CONTROL_BYTES: Final = {
+    family: ctypes.sizeof(_ControlHeader) + data_bytes + -data_bytes % _WORD_BYTES
+    for family, data_bytes in ((socket.AF_INET, 12), (socket.AF_INET6, 20))
+}
+"""Of what says to which of our addresses a datagram came: ``in_pktinfo``, ``in6_pktinfo``."""
 
 
 class MessageTable:
@@ -73,6 +100,7 @@ class MessageTable:
 
     __slots__ = (
         "_arguments",
+        "_control",
         "_control_lengths",
         "_copies",
         "_descriptor",
@@ -80,8 +108,8 @@ class MessageTable:
         "_keep",
         "_loaded",
         "_names",
-        "_segmentation",
         "_send",
+        "_source",
         "_vector_counts",
         "_vector_lengths",
         "_vector_starts",
@@ -107,7 +135,8 @@ class MessageTable:
         cells = memory.cells
         names = ctypes.create_string_buffer(cells * _NAME_BYTES)
         vectors = (_IoVec * cells)()
-        segmentation = _Segmentation(
+        control = _Control()
+        control.segmentation.header = _ControlHeader(
             _Segmentation.size_bytes.offset + _SEGMENT_SIZE.size,
             socket.IPPROTO_UDP,
             segment_option,
@@ -118,11 +147,12 @@ class MessageTable:
             header = messages[cell].header
             header.name = ctypes.addressof(names) + cell * _NAME_BYTES
             header.name_length = _NAME_SIZES[udp_socket.family]
-            header.control = ctypes.addressof(segmentation)
-        self._keep = names, vectors, segmentation, messages
+            header.control = ctypes.addressof(control)
+        self._keep = names, vectors, messages
         self._arguments = ctypes.c_void_p(ctypes.addressof(messages))
         self._names = memoryview(names).cast("B")
-        self._segmentation = memoryview(segmentation).cast("B")[_Segmentation.size_bytes.offset :]
+        self._control = memoryview(control).cast("B")
+        self._source = b""
         words = memoryview(messages).cast("B").cast("L")
         stride = ctypes.sizeof(_MMsgHdr) // _WORD_BYTES
         self._vector_starts = words[_MsgHdr.vectors.offset // _WORD_BYTES :: stride]
@@ -137,7 +167,15 @@ class MessageTable:
         """Addresses as the kernel takes them, one behind the other."""
         return b"".join(_socket_name(self._family, address) for address in addresses)
 
-    def send(self, image: Image, run: Run, names: bytes, copies: int) -> int:
+    def source(self, local: str) -> bytes:
+        """One of our addresses as the kernel takes it, as a control message."""
+        if not local:
+            return b""
+        level, kind, data = packet_info.source_option(packet_info.LINUX, local)
+        length = ctypes.sizeof(_ControlHeader) + len(data)
+        return (_CONTROL_HEADER.pack(length, level, kind) + data).ljust(_aligned(length), b"\0")
+
+    def send(self, image: Image, run: Run, names: bytes, copies: int, source: bytes = b"") -> int:
         """Sends a run out of the first copies of an image.
 
         Args:
@@ -145,30 +183,37 @@ class MessageTable:
             run: Which of its packets.
             names: Where to, as `names` says it.
             copies: Out of how many copies.
+            source: From which of our addresses, as `source` says it.
 
         Returns:
             Out of how many it was sent. The kernel has refused the next one.
         """
-        if run is not self._loaded or copies > self._copies:
-            self._load(image, run, copies)
+        if run is not self._loaded or copies > self._copies or source != self._source:
+            self._load(image, run, copies, source)
         self._names[: len(names)] = names
         sent: int = self._send(self._descriptor, self._arguments, copies, 0)
         return max(sent, 0)
 
-    def _load(self, image: Image, run: Run, copies: int) -> None:
+    def _load(self, image: Image, run: Run, copies: int, source: bytes) -> None:
         count = image.count
         self._vector_lengths[: copies * count] = _words(image.sizes * copies)
         start = self._vectors + run.first * ctypes.sizeof(_IoVec)
         step = count * ctypes.sizeof(_IoVec)
         self._vector_starts[:copies] = _words(range(start, start + copies * step, step))
         self._vector_counts[:copies] = _words((len(run.sizes),) * copies)
-        if run.is_single:
-            control_bytes = 0
-        else:
-            control_bytes = ctypes.sizeof(_Segmentation)
-            _SEGMENT_SIZE.pack_into(self._segmentation, 0, run.segment_bytes)
-        self._control_lengths[:copies] = _words((control_bytes,) * copies)
-        self._loaded, self._copies = run, copies
+        self._control_lengths[:copies] = _words((self._load_control(run, source),) * copies)
+        self._loaded, self._copies, self._source = run, copies, source
+
+    def _load_control(self, run: Run, source: bytes) -> int:
+        """Says how a run is cut and where it is from; returns the length of that in bytes."""
+        if run.is_single and not source:
+            return 0
+        control, start = self._control, ctypes.sizeof(_Segmentation)
+        # Into segments of no bytes is not at all.
+        segment_bytes = 0 if run.is_single else run.segment_bytes
+        _SEGMENT_SIZE.pack_into(control, _Segmentation.size_bytes.offset, segment_bytes)
+        control[start : start + len(source)] = source
+        return start + len(source)
 
 
 class MessageReceiver:
@@ -177,12 +222,16 @@ class MessageReceiver:
     __slots__ = (
         "_arguments",
         "_buffers",
+        "_control_bytes",
+        "_control_lengths",
+        "_controls",
         "_descriptor",
         "_family",
         "_keep",
         "_name_bytes",
         "_names",
         "_receive",
+        "_received",
         "_sizes",
     )
 
@@ -203,6 +252,8 @@ class MessageReceiver:
         buffers = ctypes.create_string_buffer(RECEIVED_AT_ONCE * MAX_RECEIVED_BYTES)
         vectors = (_IoVec * RECEIVED_AT_ONCE)()
         messages = (_MMsgHdr * RECEIVED_AT_ONCE)()
+        control_bytes = _CONTROL_BYTES[udp_socket.family]
+        controls = ctypes.create_string_buffer(RECEIVED_AT_ONCE * control_bytes)
         for number in range(RECEIVED_AT_ONCE):
             vectors[number].base = ctypes.addressof(buffers) + number * MAX_RECEIVED_BYTES
             vectors[number].length = MAX_RECEIVED_BYTES
@@ -211,15 +262,24 @@ class MessageReceiver:
             header.name_length = name_bytes  # what the kernel leaves there is the same
             header.vectors = ctypes.addressof(vectors) + number * ctypes.sizeof(_IoVec)
             header.vector_count = 1
+            header.control = ctypes.addressof(controls) + number * control_bytes
+            header.control_length = control_bytes  # likewise the same, where addresses are told
         self._keep = vectors, messages
         # A slice of such a buffer is bytes, though typeshed takes it for a list.
         self._names: Any = names
         self._buffers: Any = buffers
+        self._controls: Any = controls
+        self._control_bytes = control_bytes
         self._name_bytes = name_bytes
         self._arguments = ctypes.c_void_p(ctypes.addressof(messages))
         half_words = memoryview(messages).cast("B").cast("I")
         first = _MMsgHdr.size_bytes.offset // half_words.itemsize
         self._sizes = half_words[first :: ctypes.sizeof(_MMsgHdr) // half_words.itemsize]
+        words = memoryview(messages).cast("B").cast("L")
+        self._control_lengths = words[
+            _MsgHdr.control_length.offset // _WORD_BYTES :: ctypes.sizeof(_MMsgHdr) // _WORD_BYTES
+        ]
+        self._received: Sequence[tuple[bytes, tuple[Any, ...]]] = ()
 
     def receive(self) -> Sequence[tuple[bytes, tuple[Any, ...]]]:
         """Takes datagrams and where they come from, as ``socket.recvfrom`` says it."""
@@ -235,7 +295,33 @@ class MessageReceiver:
             received.append((datagram, _address(family, names[name : name + name_bytes])))
             buffer += MAX_RECEIVED_BYTES
             name += _NAME_BYTES
+        self._received = received
         return received
+
+    def local_address(self, datagram: bytes) -> str:
+        """See `sidecar.net.datagrams.Receiver`.
+
+        Nothing of it is looked at before somebody asks, which is for ICE checks only.
+        """
+        size = self._control_bytes
+        for number, (each, _address) in enumerate(self._received):
+            if each is datagram:
+                if self._control_lengths[number] == size:
+                    return _local_address(self._controls[number * size : (number + 1) * size])
+                # The kernel leaves there how much it has written, and next time writes no more.
+                self._control_lengths[:] = _words((size,) * RECEIVED_AT_ONCE)
+        return ""
+
+
+def _aligned(length: int) -> int:
+    return length + -length % _WORD_BYTES
+
+
+def _local_address(control: bytes) -> str:
+    """Which of our addresses a control message names."""
+    length, level, kind = _CONTROL_HEADER.unpack_from(control)
+    data = control[_CONTROL_HEADER.size : length]
+    return packet_info.local_address(packet_info.LINUX, level, kind, data)
 
 
 def _words(numbers: Sequence[int]) -> memoryview:
@@ -246,10 +332,10 @@ def _words(numbers: Sequence[int]) -> memoryview:
 @lru_cache(maxsize=1024)
 def _socket_name(family: int, address: tuple[Any, ...]) -> bytes:
     """A ``sockaddr_in`` or ``sockaddr_in6``, in `_NAME_BYTES`."""
-    host, port, *rest = address
+    host, port, *rest = written_for(family, address)
     name = struct.pack("=H", family) + struct.pack("!H", port)
     if family == socket.AF_INET6:
-        flow, scope = rest or (0, 0)
+        flow, scope = rest
         name += struct.pack("!I", flow)
         name += socket.inet_pton(family, host.partition("%")[0]) + struct.pack("=I", scope)
     else:
@@ -264,5 +350,5 @@ def _address(family: int, name: bytes) -> tuple[Any, ...]:
     if family == socket.AF_INET6:
         (flow,) = struct.unpack_from("!I", name, 4)
         (scope,) = struct.unpack_from("=I", name, 24)
-        return socket.inet_ntop(family, name[8:24]), port, flow, scope
+        return plain((socket.inet_ntop(family, name[8:24]), port, flow, scope))
     return socket.inet_ntop(family, name[4:8]), port

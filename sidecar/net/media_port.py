@@ -140,7 +140,11 @@ class MediaPort:
         self._certificates = CertificateSource(make_certificate, self._executor, clock)
         self._worker: Worker | None = None
         self._links: dict[MediaLink, None] = {}
-        self._checks = Checks(self.send, self.route_changed)
+        self._checks = Checks(
+            self.send,
+            self.route_changed,
+            lambda datagram: self._receiver.local_address(datagram),
+        )
         self.on_woken = on_woken
         self.on_udp_blocked = on_udp_blocked
         self._upkeep = Upkeep(self._on_woken, self._on_udp_blocked)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from sidecar.net.ice import local_of
 from sidecar.net.srtp import KEY_EXPIRED, OK, SrtpSession, protect_in_place
 
 if TYPE_CHECKING:
@@ -50,7 +51,11 @@ class Table(Protocol):
         """Says where to."""
         ...
 
-    def send(self, image: Image, run: Run, names: bytes, copies: int) -> int:
+    def source(self, local: str) -> bytes:
+        """Says from which of our addresses; empty for that which the system chooses."""
+        ...
+
+    def send(self, image: Image, run: Run, names: bytes, copies: int, source: bytes) -> int:
         """Sends a run out of the first copies of an image; returns out of how many it did."""
         ...
 
@@ -62,12 +67,14 @@ class Pass(NamedTuple):
         receivers: In the order of the copies.
         addresses: Of each.
         names: The same as the operating system takes it, empty where it takes one at a time.
+        source: From which of our addresses to send, likewise.
         contexts: For libsrtp: that of each receiver, as many times as there are packets.
     """
 
     receivers: Sequence[Receiver]
     addresses: Sequence[Address]
     names: bytes
+    source: bytes
     contexts: Sequence[Any]
 
 
@@ -101,8 +108,9 @@ class Group:
 
         Args:
             tag_bytes: The same for all of them.
-            members: Each with its keys, and where it is reached. The sessions are kept: they own
-                the contexts, also of a receiver that is lost while others are still served.
+            members: Each with its keys, and where it is reached, all from the same address of
+                ours. The sessions are kept: they own the contexts, also of a receiver that is lost
+                while others are still served.
             cells: How many packets there is room for.
             table: Puts addresses as the operating system takes them.
         """
@@ -152,6 +160,7 @@ class Group:
             [receiver for receiver, _session, _address in members],
             addresses,
             self._table.names(addresses) if self._table is not None else b"",
+            self._table.source(local_of(addresses[0])) if self._table is not None else b"",
             [
                 session.outbound_context
                 for _receiver, session, _address in members
@@ -182,7 +191,8 @@ class PacketSender:
 
         Args:
             tag_bytes: The same for all members.
-            members: Each with its keys, and where it is reached.
+            members: Each with its keys, and where it is reached, all from the same address of
+                ours.
         """
         return Group(tag_bytes, members, self._memory.cells, self._table)
 
@@ -208,12 +218,12 @@ class PacketSender:
                     self._send_all(image, together)
 
     def _send_all(self, image: Image, together: Pass) -> None:
-        addresses, names = together.addresses, together.names
+        addresses, names, source = together.addresses, together.names, together.source
         copies = len(addresses)
         # For one alone there is nothing to gain.
         table = self._table if copies > 1 and self._datagrams.max_segments > 1 else None
         for run in image.runs:
-            done = table.send(image, run, names, copies) if table is not None else 0
+            done = table.send(image, run, names, copies, source) if table is not None else 0
             for copy in range(done, copies):
                 datagrams = self._memory.datagrams(image, copy)
                 self._datagrams.send_run(

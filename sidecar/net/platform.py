@@ -15,19 +15,34 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from sidecar.net import packet_info
+from sidecar.net.packet_info import source_option
 
 if TYPE_CHECKING:
-    from sidecar.net.linux import MessageReceiver, MessageTable
+    from sidecar.net.datagrams import Receiver
+    from sidecar.net.interfaces import InterfaceAddress
+    from sidecar.net.linux import MessageTable
     from sidecar.net.packet_memory import PacketMemory
 
 IS_WINDOWS: Final = sys.platform == "win32"
 
 IS_LINUX: Final = sys.platform == "linux"
 
+PACKET_INFO: Final = {
+    "linux": packet_info.LINUX,
+    "darwin": packet_info.MACOS,
+    "win32": packet_info.WINDOWS,
+}.get(sys.platform)
+"""How the system says to which of our addresses a datagram came; None if it doesn't."""
+
 _UDP_SEGMENT: Final = 103  # linux/udp.h; Python has no name for it
 _UDP_MAX_SEGMENTS: Final = 64
 _SEGMENT_SIZE: Final = struct.Struct("=H")
+
+_UP_AND_RUNNING: Final = 0x1 | 0x40
+"""IFF_UP and IFF_RUNNING, on Linux and macOS alike (net/if.h)."""
 
 SOCKET_BUFFER_BYTES: Final = 2 * 1024 * 1024
 """A key frame to a full class is some 50 students x 60 packets x 1.2 kB in one burst."""
@@ -128,19 +143,47 @@ def max_segments(udp_socket: socket.socket) -> int:
     return _UDP_MAX_SEGMENTS
 
 
+def ask_for_local_addresses(udp_socket: socket.socket) -> None:
+    """Has the system say of each datagram to which of our addresses it came, if it can.
+
+    To be called before it is bound: what has arrived by then says nothing.
+    """
+    if PACKET_INFO is None:
+        return
+    for level, option in PACKET_INFO.asking_options(udp_socket.family):
+        with suppress(OSError):
+            udp_socket.setsockopt(level, option, 1)
+
+
+def tells_local_addresses(udp_socket: socket.socket) -> bool:
+    """Whether `ask_for_local_addresses` was called, and has had an effect."""
+    if PACKET_INFO is None:
+        return False
+    try:
+        return any(
+            udp_socket.getsockopt(level, option)
+            for level, option in PACKET_INFO.asking_options(udp_socket.family)
+        )
+    except OSError:
+        return False
+
+
 def send_segments(
     udp_socket: socket.socket,
-    buffers: Sequence[memoryview],
+    buffers: Sequence[bytes | memoryview],
     segment_bytes: int,
-    address: tuple[str, int],
+    address: tuple[Any, ...],
+    local: str = "",
 ) -> None:
-    """Sends datagrams by one call, where `max_segments` is more than 1.
+    """Sends datagrams by one call: a single one, or several where `max_segments` is more than 1.
 
     Args:
         udp_socket: Where.
         buffers: Their bytes, one behind the other, at most 65,507 of them.
-        segment_bytes: The size of each; the last one may be shorter.
-        address: Where to.
+        segment_bytes: The size of each, of which the last one may be shorter; 0 for a single one.
+        address: Where to, as the socket says it.
+        local: From which of our addresses, see `sidecar.net.ice.Path`; empty for that which the
+            system chooses.
 
     Raises:
         OSError: The system refuses, or has no room.
@@ -150,8 +193,12 @@ def send_segments(
 
         send_in_messages(udp_socket, buffers, segment_bytes, address)
         return
-    option = (socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT_SIZE.pack(segment_bytes))
-    udp_socket.sendmsg(buffers, (option,), 0, address)
+    options = []
+    if segment_bytes:
+        options.append((socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT_SIZE.pack(segment_bytes)))
+    if local and PACKET_INFO is not None:
+        options.append(source_option(PACKET_INFO, local))
+    udp_socket.sendmsg(buffers, options, 0, address)
 
 
 def message_table(udp_socket: socket.socket, memory: PacketMemory) -> MessageTable | None:
@@ -169,19 +216,70 @@ def message_table(udp_socket: socket.socket, memory: PacketMemory) -> MessageTab
         return None
 
 
-def message_receiver(udp_socket: socket.socket) -> MessageReceiver | None:
-    """What takes several datagrams by one call, None where nothing does.
+def message_receiver(udp_socket: socket.socket) -> Receiver | None:
+    """What takes several datagrams by one call, or knows where they came to; None if nothing does.
 
     Linux has recvmmsg since 2.6.33.
     """
-    if not IS_LINUX:
+    if IS_WINDOWS:
         return None
+    if not IS_LINUX:
+        from sidecar.net.ancillary import AncillaryReceiver
+
+        if PACKET_INFO is None or not tells_local_addresses(udp_socket):
+            return None
+        return AncillaryReceiver(udp_socket, PACKET_INFO)
     from sidecar.net.linux import MessageReceiver
 
     try:
         return MessageReceiver(udp_socket)
     except AttributeError:  # not this C library
         return None
+
+
+def interface_addresses() -> list[InterfaceAddress]:
+    """All addresses of this machine, and what the system tells of them."""
+    with suppress(OSError):  # it may not be permitted to ask
+        if IS_LINUX:
+            from sidecar.net import netlink
+
+            return netlink.interface_addresses()
+        if IS_WINDOWS:
+            from sidecar.net import windows_adapters
+
+            return windows_adapters.interface_addresses()
+    from sidecar.net.interfaces import portable_addresses
+
+    return portable_addresses(_is_running)
+
+
+def network_changes() -> socket.socket | None:
+    """What becomes readable when addresses, routes or cables have changed.
+
+    What is read from it means nothing. None where the system has nothing of the kind.
+    """
+    if not IS_LINUX:
+        return None
+    from sidecar.net.netlink import open_change_feed
+
+    try:
+        return open_change_feed()
+    except OSError:
+        return None
+
+
+def _is_running(interface: str) -> bool:
+    """Whether an interface is switched on and connected (netdevice(7), netintro(4))."""
+    get_flags = {"linux": 0x8913, "darwin": 0xC0206911}.get(sys.platform)
+    if get_flags is None:
+        return True
+    import fcntl
+
+    request = struct.pack("16sH14x", interface.encode()[:15], 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket, suppress(OSError):
+        flags: int = struct.unpack("16sH14x", fcntl.ioctl(any_socket, get_flags, request))[1]
+        return flags & _UP_AND_RUNNING == _UP_AND_RUNNING
+    return True
 
 
 def on_stop_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

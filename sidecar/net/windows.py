@@ -43,9 +43,9 @@ def ignore_port_unreachable(media_socket: socket.socket) -> None:
 
 def send_in_messages(
     udp_socket: socket.socket,
-    buffers: Sequence[memoryview],
+    buffers: Sequence[bytes | memoryview],
     size_bytes: int,
-    address: tuple[str, int],
+    address: tuple[Any, ...],
 ) -> None:
     """Sends a buffer as datagrams of one size.
 

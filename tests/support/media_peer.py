@@ -201,7 +201,8 @@ class MediaPeer:
         self._socket.close()
 
     def _open_socket(self) -> socket.socket:
-        new = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        new = socket.socket(family, socket.SOCK_DGRAM)
         new.setblocking(False)
         new.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         if self._arrival_times:
@@ -234,7 +235,7 @@ class MediaPeer:
                 return
             except ConnectionError:
                 continue
-            if address != remote_address or not datagram:
+            if address[:2] != remote_address or not datagram:
                 counts["stranger"] += 1
             elif datagram[0] >= 128:
                 if not self._established:

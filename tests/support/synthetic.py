@@ -58,6 +58,7 @@ class PeerOptions:
         nack: Whether it asks for missing packets.
         burst_interval_s: See `SendingSide`.
         arrival_times: See `MediaPeer`.
+        host: See `MediaPeer`.
     """
 
     dtls_role: DtlsRole = "client"
@@ -67,6 +68,7 @@ class PeerOptions:
     nack: bool = True
     burst_interval_s: float = BURST_INTERVAL_S
     arrival_times: bool = False
+    host: str = "127.0.0.1"
 
 
 class SyntheticPeer:
@@ -168,6 +170,7 @@ class SyntheticPeer:
         peer = MediaPeer(
             dtls_role=self.options.dtls_role,
             srtp_profiles=self.options.srtp_profiles,
+            host=self.options.host,
             arrival_times=self.options.arrival_times,
         )
         try:

@@ -70,9 +70,10 @@ def test_one_more_address_is_no_reason_for_a_warning() -> None:
 def test_the_network_goes_away_and_comes_back() -> None:
     site = Site()
     told = site.look()
-    assert codes_of(told) == ["address-gone"]
-    assert isinstance(told[1], Addresses)
-    assert told[1].urls == []
+    assert codes_of(told) == ["address-gone", "no-network"]
+    assert isinstance(told[2], Addresses)
+    assert told[2].urls == []
+    assert site.look() == [], "once is enough"
     told = site.look(LAN)
     assert codes_of(told) == []
     assert isinstance(told[0], Addresses)

@@ -10,7 +10,6 @@ from sidecar.net.addresses import (
     REFRESH_INTERVAL_NS,
     AddressBook,
     InterfaceAddress,
-    is_own_address,
     rank_addresses,
     system_addresses,
 )
@@ -214,12 +213,12 @@ def test_this_machine_has_addresses() -> None:
     "address", [LAN.ip, "127.0.0.1", "127.8.8.8", "::1", "fd00::10", "fe80::1%wlan0", "fe80::1"]
 )
 def test_who_comes_from_one_of_this_machines_addresses_is_on_this_machine(address: str) -> None:
-    assert is_own_address(address, System(LAN, LAN_V6, LINK_LOCAL_V6))
+    assert make_book(LAN, LAN_V6, LINK_LOCAL_V6).is_own(address)
 
 
 @pytest.mark.parametrize("address", ["192.168.1.11", "fd00::11", "0.0.0.0"])
 def test_everybody_else_is_not(address: str) -> None:
-    assert not is_own_address(address, System(LAN, LAN_V6, LINK_LOCAL_V6))
+    assert not make_book(LAN, LAN_V6, LINK_LOCAL_V6).is_own(address)
 
 
 def test_other_addresses_can_be_announced_at_any_time() -> None:

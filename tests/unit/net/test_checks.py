@@ -15,7 +15,7 @@ from sidecar.net.checks import (
     MAX_FAILED_SOURCES,
     Checks,
 )
-from sidecar.net.ice import CHECKS_AT_ONCE, CHECKS_PER_SECOND, Address
+from sidecar.net.ice import CHECKS_AT_ONCE, CHECKS_PER_SECOND, Address, Path, local_of
 from sidecar.net.link import MediaLink
 from sidecar.net.stun import message_integrity
 from sidecar.ortc.parameters import IceParameters
@@ -39,7 +39,8 @@ class Port(FakePort):
 
     def __init__(self) -> None:
         super().__init__(cast(Any, None))
-        self.checks = Checks(self.send, self.route_changed)
+        self.asked = ""  # which of our addresses
+        self.checks = Checks(self.send, self.route_changed, lambda _datagram: self.asked)
 
     def new_credentials(self, link: MediaLink) -> IceParameters:
         return self.checks.new_credentials(link)
@@ -237,3 +238,40 @@ def test_a_check_for_another_link_is_that_ones(port: Port) -> None:
     port.receive(build_check(second.ice_parameters), ELSEWHERE)
     assert port.checks.reached[ELSEWHERE][0] is second
     assert first.ice.selected == second.ice.selected == ELSEWHERE
+
+
+def test_answers_leave_from_the_address_that_was_asked(port: Port) -> None:
+    link = port.open_link()
+    for port.asked in ("192.0.2.7", "192.0.2.8", "192.0.2.7"):
+        port.receive(build_check(link.ice_parameters))
+    assert [path for _answer, path in port.sent] == [
+        Path.between(HOME, ip) for ip in ("192.0.2.7", "192.0.2.8", "192.0.2.7")
+    ]
+
+
+def test_media_leaves_from_the_address_that_was_asked_first_or_nominated(port: Port) -> None:
+    link = port.open_link()
+    port.asked = "192.0.2.7"
+    port.receive(build_check(link.ice_parameters))
+    assert link.ice.selected == Path.between(HOME, "192.0.2.7")
+    port.asked = "192.0.2.8"
+    port.receive(build_check(link.ice_parameters))
+    assert link.ice.selected == Path.between(HOME, "192.0.2.7")
+    version = port.routes_version
+    port.receive(build_check(link.ice_parameters, nominate=True))
+    assert link.ice.selected == Path.between(HOME, "192.0.2.8")
+    assert port.routes_version > version
+    # It is the same peer in the same place.
+    assert link.ice.valid_addresses == (HOME,)
+    assert list(port.checks.reached) == [HOME]
+
+
+def test_a_check_that_is_repeated_elsewhere_is_not_the_same(port: Port) -> None:
+    link = port.open_link()
+    check = build_check(link.ice_parameters, nominate=True)
+    port.asked = "192.0.2.7"
+    port.receive(check)
+    port.asked = "192.0.2.8"
+    port.receive(check)
+    assert [local_of(path) for _answer, path in port.sent] == ["192.0.2.7", "192.0.2.8"]
+    assert local_of(link.ice.selected or ()) == "192.0.2.8"

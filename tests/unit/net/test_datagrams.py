@@ -26,7 +26,10 @@ class RecordingSocket:
         datagrams: What would have arrived.
         run_error: For calls with more than one datagram.
         error: For calls with one.
+        family: Of its addresses.
     """
+
+    family = socket.AF_INET
 
     def __init__(self) -> None:
         self.calls: list[list[int]] = []
@@ -149,7 +152,10 @@ class Inbox:
 
     Attributes:
         waiting: What the next calls of ``recvfrom`` return, or raise.
+        family: Of its addresses.
     """
+
+    family = socket.AF_INET
 
     def __init__(self, *waiting: bytes | OSError) -> None:
         self.waiting = list(waiting)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import socket
 import sys
+from array import array
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
 from sidecar.net import platform
-from sidecar.net.datagrams import DatagramReceiver
+from sidecar.net.ancillary import AncillaryReceiver
+from sidecar.net.datagrams import DatagramReceiver, DatagramSender
+from sidecar.net.ice import Address, Path
 from sidecar.net.limits import MAX_RECEIVED_BYTES, RECEIVED_AT_ONCE
 from sidecar.net.linux import MessageReceiver
+from sidecar.net.media_socket import open_media_socket
+from sidecar.net.packet_info import LINUX
 from sidecar.net.packet_memory import Image, PacketMemory
 from sidecar.net.platform import message_receiver, message_table
 from sidecar.sfu.batch import Packets
@@ -157,3 +162,126 @@ def test_what_is_too_long_is_cut_off_as_by_the_call_that_every_system_has(scene:
         taken.append(list(receiver.receive()))
     assert taken[0] == taken[1]
     assert len(taken[0][0][0]) == MAX_RECEIVED_BYTES
+
+
+class TwoWays:
+    """A media port on all addresses, a table for it, and a peer that asks it somewhere."""
+
+    def __init__(self, stack: ExitStack, host: str, asked: str) -> None:
+        self.port = stack.enter_context(closing(open_media_socket(host, 0, 0)))
+        self.receiver = MessageReceiver(self.port)
+        self.memory = PacketMemory()
+        table = message_table(self.port, self.memory)
+        assert table is not None
+        self.table = table
+        family = socket.AF_INET6 if ":" in asked else socket.AF_INET
+        self.peer = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+        self.peer.settimeout(5)
+        self.peer.bind(("::1" if ":" in asked else "127.0.0.1", 0))
+        self.asked = asked, self.port.getsockname()[1]
+
+    def ask(self, datagram: bytes) -> tuple[Address, str]:
+        """Have the peer send something, and return where from and to which address it came."""
+        self.peer.sendto(datagram, self.asked)
+        ((received, address),) = self.receiver.receive()
+        assert received == datagram
+        return address, self.receiver.local_address(received)
+
+    def answered_from(self, count: int) -> set[str]:
+        return {self.peer.recvfrom(2048)[1][0] for _ in range(count)}
+
+
+@pytest.fixture(
+    params=[("", "127.0.0.2"), ("", "127.0.0.1"), ("", "::1"), ("0.0.0.0", "127.0.0.2")]
+)
+def two_ways(request: pytest.FixtureRequest) -> Iterator[TwoWays]:
+    host, asked = request.param
+    with ExitStack() as stack:
+        try:
+            yield TwoWays(stack, host, asked)
+        except OSError:
+            pytest.skip("this machine has no such address")
+
+
+def test_it_is_known_which_address_was_asked(two_ways: TwoWays) -> None:
+    for number in range(3):
+        address, local = two_ways.ask(b"datagram %d" % number)
+        assert address[:2] == two_ways.peer.getsockname()[:2]
+        assert local == two_ways.asked[0]
+    assert two_ways.receiver.local_address(b"another object") == ""
+
+
+def test_a_table_sends_from_the_address_that_was_asked(two_ways: TwoWays) -> None:
+    address, local = two_ways.ask(b"hello")
+    names = two_ways.table.names([Path.between(address, local)] * 2)
+    source = two_ways.table.source(local)
+    for sizes in ((200,), (100, 100, 40), (60,), (200, 200)):
+        packets = Packets([bytes(size) for size in sizes])
+        (image,) = two_ways.memory.prepare(packets, TAG_BYTES).images
+        two_ways.memory.load(image, 2)
+        for run in image.runs:
+            assert two_ways.table.send(image, run, names, 2, source) == 2
+            assert two_ways.answered_from(2 * len(run.sizes)) == {two_ways.asked[0]}
+
+
+def test_the_source_of_one_pass_is_not_that_of_the_next(two_ways: TwoWays) -> None:
+    address, local = two_ways.ask(b"hello")
+    names = two_ways.table.names([address])
+    (image,) = two_ways.memory.prepare(Packets([bytes(100)]), TAG_BYTES).images
+    two_ways.memory.load(image, 1)
+    (run,) = image.runs
+    for source, expected in (
+        (two_ways.table.source(local), two_ways.asked[0]),
+        (two_ways.table.source(""), two_ways.peer.getsockname()[0]),
+        (two_ways.table.source(local), two_ways.asked[0]),
+    ):
+        assert two_ways.table.send(image, run, names, 1, source) == 1
+        assert two_ways.answered_from(1) == {expected}
+
+
+@pytest.mark.parametrize("sizes", [(300,), (300, 300, 100)])
+def test_one_alone_is_answered_likewise(sizes: tuple[int, ...], two_ways: TwoWays) -> None:
+    sender = DatagramSender(two_ways.port)
+    path = Path.between(*two_ways.ask(b"hello"))
+    sender.send_run([memoryview(bytes(size)) for size in sizes], path)
+    assert two_ways.answered_from(len(sizes)) == {two_ways.asked[0]}
+    sender.max_segments = 1
+    sender.send_run([memoryview(bytes(size)) for size in sizes], path)
+    assert two_ways.answered_from(len(sizes)) == {two_ways.asked[0]}
+    assert sender.dropped == 0
+
+
+def test_an_address_that_is_lost_does_not_slow_down_all_others(two_ways: TwoWays) -> None:
+    sender = DatagramSender(two_ways.port)
+    address, _local = two_ways.ask(b"hello")
+    gone = "2001:db8::1" if ":" in address[0] else "192.0.2.77"
+    sender.send_run([memoryview(bytes(300))] * 3, Path.between(address, gone))
+    assert sender.dropped == 3
+    assert sender.max_segments > 1
+
+
+def test_what_was_not_told_once_is_told_the_next_time(two_ways: TwoWays) -> None:
+    two_ways.receiver._control_lengths[:] = memoryview(array("L", [0] * RECEIVED_AT_ONCE))
+    assert two_ways.ask(b"hello")[1] == ""
+    assert two_ways.ask(b"hello again")[1] == two_ways.asked[0]
+
+
+def test_systems_with_ancillary_data_tell_it_as_well(two_ways: TwoWays) -> None:
+    receiver = AncillaryReceiver(two_ways.port, LINUX)
+    for number in range(2):
+        two_ways.peer.sendto(b"datagram %d" % number, two_ways.asked)
+    received = receiver.receive()
+    assert [datagram for datagram, _address in received] == [b"datagram 0", b"datagram 1"]
+    for datagram, address in received:
+        assert address[:2] == two_ways.peer.getsockname()[:2]
+        assert receiver.local_address(datagram) == two_ways.asked[0]
+    assert receiver.receive() == []
+    assert receiver.local_address(received[0][0]) == ""
+
+
+def test_without_linux_those_are_used_where_addresses_are_told(
+    two_ways: TwoWays, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "IS_LINUX", False)
+    assert isinstance(message_receiver(two_ways.port), AncillaryReceiver)
+    assert message_receiver(scene.sender) is None

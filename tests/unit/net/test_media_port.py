@@ -18,7 +18,7 @@ from sidecar.net.addresses import AddressBook
 from sidecar.net.dtls import Certificate, DtlsEndpoint
 from sidecar.net.dtls_records import is_dtls
 from sidecar.net.errors import CertificateError
-from sidecar.net.ice import MAX_VALID_ADDRESSES, Address
+from sidecar.net.ice import MAX_VALID_ADDRESSES, Address, Path
 from sidecar.net.link import MediaLink
 from sidecar.net.media_port import MAX_DATAGRAMS_PER_WAKE_UP, QUIET_NS, Counters, MediaPort
 from sidecar.net.media_socket import open_media_socket
@@ -83,8 +83,8 @@ class Server:
         port: Itself.
     """
 
-    def __init__(self) -> None:
-        self.socket = FaultySocket(open_media_socket(LOOPBACK, 0, 0))
+    def __init__(self, host: str = LOOPBACK) -> None:
+        self.socket = FaultySocket(open_media_socket(host, 0, 0))
         self.worker = FakeWorker()
         self.clock = FakeClock()
         self.elapsed_clock = FakeClock()
@@ -848,3 +848,28 @@ async def test_media_that_moves_by_itself_moves_for_those_who_send_together(
         server.port._on_tick()
     assert link.ice.selected == old.address
     assert server.port.routes_version > version
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others have one loopback address")
+async def test_a_peer_may_ask_at_many_of_our_addresses_and_is_answered_from_each() -> None:
+    server = Server("")
+    peer = Peer(server.port)
+    try:
+        link, transport = server.open_link()
+        server.port.prepare()
+        for number in range(1, 5):
+            asked = f"127.0.0.{number}", server.port.port
+            peer.socket.sendto(build_check(link.ice_parameters, nominate=number == 1), asked)
+            _answer, answered_from = await asyncio.get_running_loop().sock_recvfrom(
+                peer.socket, 2048
+            )
+            assert answered_from == asked
+        assert link.ice.selected == Path.between(peer.address, "127.0.0.1")
+        # It is in one place, whichever address of ours it asks.
+        assert link.ice.valid_addresses == (peer.address,)
+        assert list(server.port._checks.reached) == [peer.address]
+        transport.link_closed("test")
+        assert server.port._checks.reached == {}
+    finally:
+        peer.socket.close()
+        server.port.close()

@@ -42,17 +42,23 @@ class FakeTable:
         takes: Out of how many copies at most.
         calls: Out of how many it was asked to.
         sent: Sizes and names of what it took.
+        sources: From which of our addresses it was asked to send.
     """
 
     def __init__(self, takes: int = CELLS) -> None:
         self.takes = takes
         self.calls: list[int] = []
         self.sent: list[tuple[tuple[int, ...], bytes]] = []
+        self.sources: list[bytes] = []
 
     def names(self, addresses: Sequence[Address]) -> bytes:
-        return b"".join(port.to_bytes(2, "big") for _host, port in addresses)
+        return b"".join(address[1].to_bytes(2, "big") for address in addresses)
 
-    def send(self, image: Image, run: Run, names: bytes, copies: int) -> int:
+    def source(self, local: str) -> bytes:
+        return local.encode()
+
+    def send(self, image: Image, run: Run, names: bytes, copies: int, source: bytes) -> int:
+        self.sources.append(source)
         assert run in image.runs
         assert len(names) == 2 * copies
         self.calls.append(copies)
