@@ -56,8 +56,8 @@ class AddressKeeper:
         self._whereabouts = whereabouts
         self._starter = starter
         self._told = list(whereabouts.addresses().media.addresses)
-        self._own_and_told: set[str] = set()
-        self._ever_own: set[str] = set()
+        self._own_and_told = {ip for ip in self._told if whereabouts.is_own(ip)}
+        self._ever_own = set(self._own_and_told)
         self._is_alone = False
 
     def announce(

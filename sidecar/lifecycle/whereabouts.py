@@ -44,6 +44,10 @@ class Whereabouts:
         except ValueError:
             return self._host != "localhost"
 
+    def is_own(self, ip: str) -> bool:
+        """Whether an address is this computer's, as far as is known."""
+        return self._address_book.is_own(ip)
+
     def addresses(self, command_id: CommandId | UnsetType = UNSET) -> Addresses:
         """WebSocket URLs and media addresses for everybody, the best first.
 

@@ -164,7 +164,7 @@ def _addresses(
             interface=link.name,
             ip=socket.inet_ntop(family, packed),
             prefix_bits=prefix_bits,
-            is_up=link.is_up,
+            is_up=link.is_up and (link.made_as != "bridge" or _leads_somewhere(index, links)),
             metric=metrics.get((family, index)),
             kind=_kind(index, links),
             # The same bit says of an IPv4 address that it is not the interface's first.
@@ -190,6 +190,11 @@ def _kind(index: int, links: Mapping[int, _Link]) -> InterfaceKind:
         is_way_out = members & ({""} | _BUNDLES | _ON_TOP)
         return "physical" if is_way_out else "virtual"
     return "unknown"
+
+
+def _leads_somewhere(bridge: int, links: Mapping[int, _Link]) -> bool:
+    """Whether anything is plugged into a bridge: one that is new says that it is up without."""
+    return any(each.is_up for each in links.values() if each.master == bridge)
 
 
 def _dump(kernel: socket.socket, request: int, header_bytes: int) -> Iterator[bytes]:

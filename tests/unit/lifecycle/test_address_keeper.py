@@ -103,6 +103,27 @@ def test_who_announces_others_is_not_told_again() -> None:
     assert site.look() == [], "nobody relies on it any more"
 
 
+def test_an_address_may_be_lost_before_the_first_look() -> None:
+    network, starter = FakeNetwork(), FakeStarter()
+    keeper = AddressKeeper(network.book, network.whereabouts, starter)
+    keeper.look(FakeNetwork.addresses())
+    assert codes_of(starter.told) == ["address-gone", "no-network"]
+
+
+def test_an_interface_without_its_cable_has_lost_its_addresses() -> None:
+    site = Site()
+    site.starter.told.clear()
+    site.keeper.look([InterfaceAddress("eth0", LAN, is_up=False)])
+    assert codes_of(site.starter.told) == ["address-gone", "no-network"]
+
+
+def test_a_loss_is_told_each_time() -> None:
+    site = Site()
+    for _ in range(2):
+        assert codes_of(site.look()) == ["address-gone", "no-network"]
+        assert codes_of(site.look(LAN)) == []
+
+
 async def test_it_keeps_looking() -> None:
     network, starter = FakeNetwork(), FakeStarter()
     keeper = AddressKeeper(network.book, network.whereabouts, starter)
