@@ -10,12 +10,11 @@ import socket
 import struct
 from array import array
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sidecar.net import packet_info
 from sidecar.net.limits import MAX_RECEIVED_BYTES, RECEIVED_AT_ONCE
-from sidecar.net.mapped import plain, written_for
+from sidecar.net.mapped import packed_name, unpacked_name
 
 if TYPE_CHECKING:
     from sidecar.net.packet_memory import Image, PacketMemory, Run
@@ -165,7 +164,9 @@ class MessageTable:
 
     def names(self, addresses: Sequence[tuple[Any, ...]]) -> bytes:
         """Addresses as the kernel takes them, one behind the other."""
-        return b"".join(_socket_name(self._family, address) for address in addresses)
+        return b"".join(
+            packed_name(self._family, address).ljust(_NAME_BYTES, b"\0") for address in addresses
+        )
 
     def source(self, local: str) -> bytes:
         """One of our addresses as the kernel takes it, as a control message."""
@@ -292,7 +293,7 @@ class MessageReceiver:
         buffer = name = 0
         for number in range(count):
             datagram: bytes = buffers[buffer : buffer + sizes[number]]
-            received.append((datagram, _address(family, names[name : name + name_bytes])))
+            received.append((datagram, unpacked_name(family, names[name : name + name_bytes])))
             buffer += MAX_RECEIVED_BYTES
             name += _NAME_BYTES
         self._received = received
@@ -327,28 +328,3 @@ def _local_address(control: bytes) -> str:
 def _words(numbers: Sequence[int]) -> memoryview:
     """Numbers as words of the machine."""
     return memoryview(array("L", numbers))
-
-
-@lru_cache(maxsize=1024)
-def _socket_name(family: int, address: tuple[Any, ...]) -> bytes:
-    """A ``sockaddr_in`` or ``sockaddr_in6``, in `_NAME_BYTES`."""
-    host, port, *rest = written_for(family, address)
-    name = struct.pack("=H", family) + struct.pack("!H", port)
-    if family == socket.AF_INET6:
-        flow, scope = rest
-        name += struct.pack("!I", flow)
-        name += socket.inet_pton(family, host.partition("%")[0]) + struct.pack("=I", scope)
-    else:
-        name += socket.inet_pton(family, host)
-    return name.ljust(_NAME_BYTES, b"\0")
-
-
-@lru_cache(maxsize=1024)
-def _address(family: int, name: bytes) -> tuple[Any, ...]:
-    """The opposite of `_socket_name`."""
-    (port,) = struct.unpack_from("!H", name, 2)
-    if family == socket.AF_INET6:
-        (flow,) = struct.unpack_from("!I", name, 4)
-        (scope,) = struct.unpack_from("=I", name, 24)
-        return plain((socket.inet_ntop(family, name[8:24]), port, flow, scope))
-    return socket.inet_ntop(family, name[4:8]), port

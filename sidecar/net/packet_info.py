@@ -35,7 +35,10 @@ class PacketInfo(NamedTuple):
     def asking_options(self, family: int) -> list[tuple[int, int]]:
         """Level and name of the options by which a socket asks to be told."""
         ip = (socket.IPPROTO_IP, self.ip)
-        return [ip] if family == socket.AF_INET else [(socket.IPPROTO_IPV6, self.ipv6_asking)]
+        if family == socket.AF_INET:
+            return [ip]
+        # Windows tells of IPv4 on a socket of both as on one of IPv4.
+        return [(socket.IPPROTO_IPV6, self.ipv6_asking), *[ip] * (self is WINDOWS)]
 
 
 LINUX: Final = PacketInfo(8, 50, 49, struct.Struct("=I4s4s"))

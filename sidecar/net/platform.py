@@ -189,6 +189,11 @@ def send_segments(
         OSError: The system refuses, or has no room.
     """
     if IS_WINDOWS:
+        if local:
+            from sidecar.net.windows_messages import send_from
+
+            send_from(udp_socket, buffers, segment_bytes, address, local)
+            return
         from sidecar.net.windows import send_in_messages
 
         send_in_messages(udp_socket, buffers, segment_bytes, address)
@@ -222,7 +227,7 @@ def message_receiver(udp_socket: socket.socket) -> Receiver | None:
     Linux has recvmmsg since 2.6.33.
     """
     if IS_WINDOWS:
-        return None
+        return _windows_receiver(udp_socket) if tells_local_addresses(udp_socket) else None
     if not IS_LINUX:
         from sidecar.net.ancillary import AncillaryReceiver
 
@@ -234,6 +239,15 @@ def message_receiver(udp_socket: socket.socket) -> Receiver | None:
     try:
         return MessageReceiver(udp_socket)
     except AttributeError:  # not this C library
+        return None
+
+
+def _windows_receiver(udp_socket: socket.socket) -> Receiver | None:
+    from sidecar.net.windows_messages import MessageReceiver
+
+    try:
+        return MessageReceiver(udp_socket)
+    except (OSError, AttributeError):
         return None
 
 
