@@ -124,3 +124,19 @@ async def sees_media_again(student: SyntheticStudent) -> None:
     assert student.receiving is not None
     counts = student.receiving.peer.datagrams
     await eventually(lambda: counts["rtp"] > 0 and counts["rtcp"] > 0, lambda: str(counts))
+
+
+@pytest.mark.skipif(not has_address(LINUX_LOOPBACK), reason="needs several loopback addresses")
+async def test_a_room_in_another_process_answers_likewise(start_sfu: StartSfu) -> None:
+    sfu = start_sfu("--host", "", "--num-workers", "2")
+    first, second = Classroom(sfu.url, "first"), Classroom(sfu.url, "second")
+    try:
+        await first.teach()
+        teacher = await second.teach(options=options(LINUX_LOOPBACK))
+        (student,) = await second.attend(1, options(LINUX_LOOPBACK))
+        await sees_all_kinds(student)
+        assert strangers(teacher, student) == 0
+        assert teacher.send_transport["iceCandidates"][0]["port"] != sfu.media_address[1]
+    finally:
+        await first.leave()
+        await second.leave()
