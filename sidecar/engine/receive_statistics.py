@@ -13,6 +13,9 @@ MAX_JUMP_PACKETS: Final = 3000
 MAX_REORDER_PACKETS: Final = 100
 """How far apart packets may be to count as neighbours; RFC 3550 A.1 calls it MAX_MISORDER."""
 
+_MISSING_MASK: Final = (1 << MAX_JUMP_PACKETS) - 1
+"""What is missing for longer is no longer admitted."""
+
 _MAX_TRANSIT_CHANGE_S: Final = 5
 _PACKETS_LOST_MIN: Final = -0x800000
 _PACKETS_LOST_MAX: Final = 0x7FFFFF
@@ -49,6 +52,7 @@ class ReceiveStatistics:
         "_last_sr",
         "_last_sr_ns",
         "_missing",
+        "_missing_below",
         "_received_prior",
         "_restarted",
         "bytes",
@@ -63,7 +67,9 @@ class ReceiveStatistics:
         self._clock_rate = clock_rate
         self._base = -1
         self._highest = -1
-        self._missing: set[int] = set()
+        # Bit n stands for the packet _missing_below - 1 - n: a gap costs the same however long.
+        self._missing = 0
+        self._missing_below = 0
         self._expected_before_restart = 0
         self._expected_prior = 0
         self._received_prior = 0
@@ -166,23 +172,27 @@ class ReceiveStatistics:
                 self._consider_restart(ext_seq)
             return False
         if ahead > 0:
-            self._missing.update(range(self._highest + 1, ext_seq))
+            moved = ext_seq - self._missing_below
+            known = self._missing << moved if moved < MAX_JUMP_PACKETS else 0
+            self._missing = (known | (1 << ahead - 1) - 1) & _MISSING_MASK
+            self._missing_below = ext_seq
             self._highest = ext_seq
-            self._forget_old_losses()
             return True
-        if ext_seq in self._missing:
-            self._missing.remove(ext_seq)
+        behind = self._missing_below - 1 - ext_seq
+        if behind >= 0 and self._missing >> behind & 1:
+            self._missing ^= 1 << behind
             return True
         if self._base - MAX_REORDER_PACKETS <= ext_seq < self._base:
-            self._missing.update(range(ext_seq + 1, self._base))
-            self._base = ext_seq
+            self._admit_before_first(ext_seq)
             return True
         return False
 
-    def _forget_old_losses(self) -> None:
-        if len(self._missing) > MAX_JUMP_PACKETS:
-            oldest = self._highest - MAX_JUMP_PACKETS
-            self._missing = {seq for seq in self._missing if seq >= oldest}
+    def _admit_before_first(self, ext_seq: int) -> None:
+        """Take a packet as the first one; those up to the one that was the first are missing."""
+        self._missing_below = max(self._base, self._missing_below)
+        skipped = (1 << self._base - ext_seq - 1) - 1
+        self._missing |= skipped << self._missing_below - self._base & _MISSING_MASK
+        self._base = ext_seq
 
     def _consider_restart(self, ext_seq: int) -> None:
         # Unchanged `packets` means that nothing regular came in between: "twice in a row".
@@ -191,7 +201,7 @@ class ReceiveStatistics:
         if in_a_row and 0 < distance <= MAX_REORDER_PACKETS:
             self._expected_before_restart = self._expected
             self._highest = -1
-            self._missing.clear()
+            self._missing = 0
             self._jitter_timestamp = -1
             self._candidate_packets = -1
             self._restarted = True

@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 MIN_INTERVAL_NS: Final = 10_000_000
+
+MAX_INTERVAL_NS: Final = 1_000_000_000
+"""What a receiver reports can make the round trip look as long as it likes, and everything sent
+again is remembered for so long."""
+
 DEFAULT_RTT_NS: Final = 100_000_000
 DEFAULT_BUDGET_BPS: Final = 4_000_000
 _BURST_NS: Final = 1_000_000_000
@@ -13,7 +18,7 @@ _NS_PER_S: Final = 1_000_000_000
 
 
 class RetransmissionThrottle:
-    """Allows a packet once per ``max(RTT, 10 ms)``, and a number of bits per second in all.
+    """Allows a packet once per RTT (10 ms to 1 s), and a number of bits per second in all.
 
     A receiver that asks again before the answer can have reached it gets no second copy, and
     one whose link is too small for the stream is not given still more to carry.
@@ -34,7 +39,7 @@ class RetransmissionThrottle:
 
     def set_rtt(self, rtt_ns: int) -> None:
         """Use another round-trip time from now on."""
-        self._interval_ns = max(rtt_ns, MIN_INTERVAL_NS)
+        self._interval_ns = min(max(rtt_ns, MIN_INTERVAL_NS), MAX_INTERVAL_NS)
 
     def allow(self, ext_seq: int, size_bytes: int, now_ns: int) -> bool:
         """Tell whether the packet may be sent again now; True counts it as sent."""

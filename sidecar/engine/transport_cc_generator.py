@@ -21,7 +21,12 @@ HISTORY_INTERVALS: Final = 5
 MAX_RECEIVED_PER_FEEDBACK: Final = 200
 """At worst (each alone between losses, with a large delta) 200 packets take 1200 bytes."""
 
-MAX_STATUSES_PER_FEEDBACK: Final = 8000
+MAX_MISSING_PER_POLL: Final = MAX_JUMP_PACKETS
+"""So many packets may be reported as missing at a time. Beyond it the numbers begin anew: a sender
+that jumps ahead with every packet would otherwise have long lists made of nothing."""
+
+MAX_FEEDBACKS_PER_POLL: Final = 16
+"""Enough for 3200 packets in an interval; of more only the first ones are reported."""
 
 _TICK_NS: Final = 250_000
 _TICKS_PER_REFERENCE: Final = 256
@@ -167,24 +172,26 @@ def _split(received: list[int], arrivals: dict[int, int], base: int) -> list[_Ru
     """
     runs: list[_Run] = []
     deltas: list[int | None] = []
-    next_seq, last_tick, run_end, run_received = base, 0, -_CYCLE, 0
+    next_seq, last_tick, run_received, missing = base, 0, 0, 0
     for seq in received:
         tick = arrivals[seq] // _TICK_NS
-        jumped = seq - next_seq > MAX_JUMP_PACKETS
+        jumped = missing + seq - next_seq > MAX_MISSING_PER_POLL
         if (
-            jumped
-            or seq >= run_end
+            not runs
+            or jumped
             or run_received == MAX_RECEIVED_PER_FEEDBACK
             or not _DELTA_MIN <= tick - last_tick <= _DELTA_MAX
         ):
+            if len(runs) == MAX_FEEDBACKS_PER_POLL:
+                break
             if jumped:
                 next_seq = seq
             deltas, run_received = [], 0
-            run_end = next_seq + MAX_STATUSES_PER_FEEDBACK
             reference = tick // _TICKS_PER_REFERENCE
             last_tick = reference * _TICKS_PER_REFERENCE
             runs.append(_Run(next_seq, _signed_24_bits(reference), deltas))
         if seq > next_seq:
+            missing += seq - next_seq
             deltas.extend([None] * (seq - next_seq))
         deltas.append(tick - last_tick)
         next_seq, last_tick = seq + 1, tick

@@ -30,6 +30,9 @@ _BLOCK_HEADER: Final = struct.Struct("!HH")
 _STOP_ID: Final = 15
 """In the one-byte form: what follows is not looked at (RFC 8285 section 4.2)."""
 
+MAX_ELEMENTS: Final = 32
+"""In one packet that is looked at: three times as many as any browser can negotiate."""
+
 _NS_PER_SECOND: Final = 1_000_000_000
 _ABS_SEND_TIME_FRACTION_BITS: Final = 18
 
@@ -50,7 +53,7 @@ def locate_extensions(packet: RtpPacket) -> list[tuple[int, int, int]]:
     An extension whose profile is not of RFC 8285 has no elements.
 
     Raises:
-        RtpError: An element reaches beyond the extension.
+        RtpError: An element reaches beyond the extension, or there are too many.
     """
     profile = packet.extension_profile
     if profile == ONE_BYTE_PROFILE:
@@ -78,6 +81,8 @@ def _locate_one_byte(packet: RtpPacket) -> list[tuple[int, int, int]]:
         if position > end:
             raise RtpError("RTP header extension element is truncated")
         elements.append((identifier, value_start, position))
+        if len(elements) > MAX_ELEMENTS:
+            raise RtpError("RTP header extension has too many elements")
     return elements
 
 
@@ -99,6 +104,8 @@ def _locate_two_byte(packet: RtpPacket) -> list[tuple[int, int, int]]:
             raise RtpError("RTP header extension element is truncated")
         elements.append((identifier, value_start, value_end))
         position = value_end
+        if len(elements) > MAX_ELEMENTS:
+            raise RtpError("RTP header extension has too many elements")
     return elements
 
 

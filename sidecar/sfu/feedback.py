@@ -38,15 +38,13 @@ MAX_REMB_SSRCS: Final = 255
 
 
 def handle_rtcp(transport: WebRtcTransport, data: bytes, now_ns: int) -> None:
-    """Acts on a compound packet from the peer.
+    """Acts on a compound packet from the peer. What nothing follows from is not parsed.
 
     Raises:
         RtpError: It is malformed; nothing of it has been acted on.
     """
-    for packet in parse_rtcp(data):
-        handler = _HANDLERS.get(type(packet))
-        if handler is not None:
-            handler(transport, packet, now_ns)
+    for packet in parse_rtcp(data, _HANDLERS):
+        _HANDLERS[type(packet)](transport, packet, now_ns)
 
 
 def periodic_reports(transport: WebRtcTransport, now_ns: int) -> list[list[RtcpPacket]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from sidecar.ortc.parameters import RtpHeaderExtensionParameters
@@ -39,11 +40,11 @@ class Source:
             _extension_id(parameters.header_extensions, TRANSPORT_CC_URI),
         )
 
-    def recognises(self, packet: RtpPacket, elements: list[tuple[int, bytes]]) -> bool:
+    def recognises(self, packet: RtpPacket, elements: Mapping[int, bytes]) -> bool:
         """Whether a packet of unknown SSRC is of this producer, by its MID (RFC 8843)."""
         return (
             self.mid is not None
-            and (self.mid_id, self.mid) in elements
+            and elements.get(self.mid_id) == self.mid
             and self.producer.stream.accepts(packet.payload_type)
         )
 
@@ -145,7 +146,7 @@ class StreamTable:
         del self._source_by_ssrc[ssrc]
 
     def _learn(self, packet: RtpPacket) -> Source | None:
-        elements = parse_extensions(packet)
+        elements = dict(parse_extensions(packet))
         for source in self._sources.values():
             if not source.recognises(packet, elements):
                 continue

@@ -6,12 +6,13 @@ itself with ``to_bytes()``; a compound packet is the concatenation of several.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Container, Mapping
 from typing import Final, TypeAlias
 
 from sidecar.rtp.errors import RtpError
 from sidecar.rtp.rtcp import wire
 from sidecar.rtp.rtcp.feedback import (
+    MAX_NACKED_PACKETS,
     FirEntry,
     FullIntraRequest,
     GenericNack,
@@ -54,45 +55,82 @@ RtcpPacket: TypeAlias = (
     | UnknownRtcp
 )
 
+MAX_PACKETS_PER_COMPOUND: Final = 64
+"""Each costs something, however small it is. Browsers send no more than some ten together."""
+
+_GENERIC_NACK: Final = (wire.TRANSPORT_FEEDBACK, GenericNack.FMT)
+
 # By packet type; the parser is told the count.
-_PARSERS: Final[Mapping[int, Callable[[int, bytes], RtcpPacket]]] = {
-    wire.SENDER_REPORT: SenderReport.parse,
-    wire.RECEIVER_REPORT: ReceiverReport.parse,
-    wire.SOURCE_DESCRIPTION: SourceDescription.parse,
-    wire.BYE: Bye.parse,
+_REPORTS: Final[Mapping[int, type[SenderReport | ReceiverReport | SourceDescription | Bye]]] = {
+    wire.SENDER_REPORT: SenderReport,
+    wire.RECEIVER_REPORT: ReceiverReport,
+    wire.SOURCE_DESCRIPTION: SourceDescription,
+    wire.BYE: Bye,
 }
 
 # By packet type and feedback message type.
-_FEEDBACK_PARSERS: Final[Mapping[tuple[int, int], Callable[[bytes], RtcpPacket]]] = {
-    (wire.TRANSPORT_FEEDBACK, GenericNack.FMT): GenericNack.parse,
-    (wire.TRANSPORT_FEEDBACK, TransportCcFeedback.FMT): TransportCcFeedback.parse,
-    (wire.PAYLOAD_FEEDBACK, PictureLossIndication.FMT): PictureLossIndication.parse,
-    (wire.PAYLOAD_FEEDBACK, FullIntraRequest.FMT): FullIntraRequest.parse,
+_FEEDBACK: Final[
+    Mapping[
+        tuple[int, int],
+        type[TransportCcFeedback | PictureLossIndication | FullIntraRequest],
+    ]
+] = {
+    (wire.TRANSPORT_FEEDBACK, TransportCcFeedback.FMT): TransportCcFeedback,
+    (wire.PAYLOAD_FEEDBACK, PictureLossIndication.FMT): PictureLossIndication,
+    (wire.PAYLOAD_FEEDBACK, FullIntraRequest.FMT): FullIntraRequest,
 }
 
 
-def parse_rtcp(data: bytes) -> list[RtcpPacket]:
+class _Everything:
+    """Contains whatever it is asked for."""
+
+    def __contains__(self, _item: object) -> bool:
+        return True
+
+
+def parse_rtcp(data: bytes, wanted: Container[type] = _Everything()) -> list[RtcpPacket]:
     """Parses a compound RTCP packet (RFC 3550, section 6.1).
 
     Reduced-size packets (RFC 5506), which need not begin with a report, are taken
     too. Packets of unknown types become :class:`UnknownRtcp`.
 
+    Args:
+        data: The compound.
+        wanted: Which types to parse. Of the others only the common header is looked at.
+
     Returns:
-        The packets in their order, at least one.
+        Those wanted, in their order.
 
     Raises:
-        RtpError: A packet is malformed, or something else follows the last one.
+        RtpError: A packet is malformed, there are too many of them, or something else follows
+            the last one.
     """
     packets: list[RtcpPacket] = []
-    position = 0
-    while position < len(data) or not packets:
-        packet, position = _parse_one(data, position)
-        packets.append(packet)
+    nacked = position = count = 0
+    while position < len(data) or not count:
+        if count == MAX_PACKETS_PER_COMPOUND:
+            raise RtpError("RTCP compound has too many packets")
+        count += 1
+        kind, packet_count, body_start, body_end, position = _next_packet(data, position)
+        if (kind, packet_count) == _GENERIC_NACK:
+            if GenericNack in wanted and nacked < MAX_NACKED_PACKETS:
+                most = MAX_NACKED_PACKETS - nacked
+                nack = GenericNack.parse(data[body_start:body_end], most)
+                nacked += len(nack.lost)
+                packets.append(nack)
+            continue
+        packet = _parse_body(kind, packet_count, data[body_start:body_end], wanted)
+        if packet is not None:
+            packets.append(packet)
     return packets
 
 
-def _parse_one(data: bytes, position: int) -> tuple[RtcpPacket, int]:
-    """Returns the packet at `position` and where the next one starts."""
+def _next_packet(data: bytes, position: int) -> tuple[int, int, int, int, int]:
+    """Finds the packet at `position`.
+
+    Returns:
+        Its type, its count, where its body starts and ends, and where the next packet starts.
+    """
     body_start = position + wire.HEADER.size
     if body_start > len(data):
         raise RtpError("RTCP header is truncated")
@@ -111,18 +149,21 @@ def _parse_one(data: bytes, position: int) -> tuple[RtcpPacket, int]:
         body_end -= data[end - 1]
         if not body_start <= body_end < end:
             raise RtpError("RTCP padding length is invalid")
-    return _parse_body(payload_type, first & 0x1F, data[body_start:body_end]), end
+    return payload_type, first & 0x1F, body_start, body_end, end
 
 
-def _parse_body(payload_type: int, count: int, body: bytes) -> RtcpPacket:
-    if parser := _PARSERS.get(payload_type):
-        return parser(count, body)
-    if feedback_parser := _FEEDBACK_PARSERS.get((payload_type, count)):
-        return feedback_parser(body)
+def _parse_body(
+    payload_type: int, count: int, body: bytes, wanted: Container[type]
+) -> RtcpPacket | None:
+    if report := _REPORTS.get(payload_type):
+        return report.parse(count, body) if report in wanted else None
+    if feedback := _FEEDBACK.get((payload_type, count)):
+        return feedback.parse(body) if feedback in wanted else None
     if (
         payload_type == wire.PAYLOAD_FEEDBACK
         and count == ReceiverEstimatedMaxBitrate.FMT
         and ReceiverEstimatedMaxBitrate.matches(body)
     ):
-        return ReceiverEstimatedMaxBitrate.parse(body)
-    return UnknownRtcp(payload_type, count, body)
+        remb = ReceiverEstimatedMaxBitrate
+        return remb.parse(body) if remb in wanted else None
+    return UnknownRtcp(payload_type, count, body) if UnknownRtcp in wanted else None

@@ -16,6 +16,9 @@ _SSRC: Final = struct.Struct("!I")
 
 _NACK_BITMASK_BITS: Final = 16
 
+MAX_NACKED_PACKETS: Final = 1000
+"""What one compound can ask for: a browser keeps no more on its list. 6000 would fit into one."""
+
 _REMB_ID: Final = b"REMB"
 _REMB_ID_START: Final = _SSRCS.size
 _REMB_HEADER: Final = struct.Struct("!4sI")
@@ -43,17 +46,24 @@ class GenericNack:
     lost: tuple[int, ...]
 
     @classmethod
-    def parse(cls, body: bytes) -> Self:
-        """Parses the body of a generic NACK; raises RtpError."""
+    def parse(cls, body: bytes, most: int = MAX_NACKED_PACKETS) -> Self:
+        """Parses the body of a generic NACK; raises RtpError.
+
+        Args:
+            body: What follows the common header.
+            most: Of more numbers than this the rest is left out.
+        """
         sender_ssrc, media_ssrc = _parse_ssrcs(body)
         lost: list[int] = []
         for packet_id, bitmask in _NACK_ENTRY.iter_unpack(_entries(body, _NACK_ENTRY.size)):
+            if len(lost) >= most:
+                break
             lost.append(packet_id)
             while bitmask:
                 lowest_bit = bitmask & -bitmask
                 lost.append((packet_id + lowest_bit.bit_length()) & 0xFFFF)
                 bitmask ^= lowest_bit
-        return cls(sender_ssrc, media_ssrc, tuple(lost))
+        return cls(sender_ssrc, media_ssrc, tuple(lost[:most]))
 
     def to_bytes(self) -> bytes:
         """Serialises the NACK; ValueError if it is empty or a field does not fit."""

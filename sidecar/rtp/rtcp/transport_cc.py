@@ -22,6 +22,10 @@ _SMALL_DELTA_MAX: Final = 0xFF
 _LARGE_DELTA_MIN: Final = -0x8000
 _LARGE_DELTA_MAX: Final = 0x7FFF
 
+MAX_STATUSES: Final = 8192
+"""In one feedback packet that is parsed. A chunk of two bytes can stand for 8191 packets, so that
+without a bound a short datagram would become a list of 65535."""
+
 # Packet status symbols; 3 is reserved.
 _NOT_RECEIVED: Final = 0
 _SMALL_DELTA: Final = 1
@@ -68,6 +72,8 @@ class TransportCcFeedback:
         )
         if status_count == 0:
             raise RtpError("RTCP transport-cc feedback is empty")
+        if status_count > MAX_STATUSES:
+            raise RtpError("RTCP transport-cc feedback is about too many packets")
         symbols, position = _parse_chunks(body, _HEADER.size, status_count)
         return cls(
             sender_ssrc,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from sidecar.engine.receive_statistics import MAX_JUMP_PACKETS, ReceiveStatistics
@@ -85,7 +87,24 @@ def test_losses_are_not_remembered_for_ever(statistics: ReceiveStatistics) -> No
     sequences = range(70_000, 90_000, 2)
     receive(statistics, *sequences)
     assert receive(statistics, 89_997, 70_001) == [True, False]
-    assert len(statistics._missing) <= MAX_JUMP_PACKETS
+    assert statistics._missing.bit_length() <= MAX_JUMP_PACKETS
+
+
+def test_every_packet_counts_once_whatever_its_order(statistics: ReceiveStatistics) -> None:
+    """Compared with a set of all that has been received."""
+    rng = random.Random(7)
+    known: set[int] = set()
+    newest = first = 70_000
+    for _ in range(30_000):
+        step = rng.choice((1, 1, 1, 1, 2, 5, -1, -3, -40, -900, 300, 2999))
+        sequence = newest + step if known else first
+        expected = sequence not in known and sequence > newest - MAX_JUMP_PACKETS
+        if sequence < first:  # such are admitted only if they come close before the first
+            continue
+        assert receive(statistics, sequence) == [expected or not known]
+        known.add(sequence)
+        newest = max(newest, sequence)
+        assert statistics.packets == len({each for each in known})
 
 
 def test_report_before_any_packet_is_empty(statistics: ReceiveStatistics) -> None:

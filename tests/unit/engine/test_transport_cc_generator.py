@@ -4,9 +4,10 @@ import pytest
 
 from sidecar.engine.transport_cc_generator import (
     HISTORY_INTERVALS,
+    MAX_FEEDBACKS_PER_POLL,
     MAX_JUMP_PACKETS,
+    MAX_MISSING_PER_POLL,
     MAX_RECEIVED_PER_FEEDBACK,
-    MAX_STATUSES_PER_FEEDBACK,
     TransportCcGenerator,
 )
 from sidecar.rtp.rtcp import TransportCcFeedback, parse_rtcp
@@ -193,14 +194,30 @@ def test_many_packets_take_several_messages(generator: TransportCcGenerator) -> 
 
 
 def test_gaps_between_messages_are_reported(generator: TransportCcGenerator) -> None:
-    numbers = range(0, 12 * 2000, 2000)
+    numbers = range(0, 500 * 6, 6)
     for number in numbers:
         generator.on_packet(number, 0)
     messages = poll(generator, 100 * MS)
-    assert all(len(message.deltas) <= MAX_STATUSES_PER_FEEDBACK for message in messages)
+    assert len(messages) == 3
     decoded = arrivals(messages)
-    assert sorted(decoded) == list(range(22_001))
+    assert sorted(decoded) == list(range(499 * 6 + 1))
     assert [number for number, tick in decoded.items() if tick is not None] == list(numbers)
+
+
+def test_numbers_that_jump_with_every_packet_make_no_long_lists(
+    generator: TransportCcGenerator,
+) -> None:
+    for number in range(0, 300 * MAX_JUMP_PACKETS, MAX_JUMP_PACKETS):
+        generator.on_packet(number & 0xFFFF, 0)
+    messages = poll(generator, 100 * MS)
+    assert len(messages) == MAX_FEEDBACKS_PER_POLL
+    assert sum(len(message.deltas) for message in messages) <= MAX_MISSING_PER_POLL + 300
+    # What comes next is reported as ever.
+    first = 300 * MAX_JUMP_PACKETS
+    for number in range(first, first + 3):
+        generator.on_packet(number & 0xFFFF, 101 * MS)
+    (message,) = poll(generator, 300 * MS)
+    assert message.deltas[-3:].count(None) == 0
 
 
 def test_time_between_packets_that_no_delta_can_hold(generator: TransportCcGenerator) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from sidecar.rtp.errors import RtpError
 from sidecar.rtp.rtcp import TransportCcFeedback, parse_rtcp
+from sidecar.rtp.rtcp.transport_cc import MAX_STATUSES
 
 PACKET = TransportCcFeedback(
     sender_ssrc=1,
@@ -129,8 +130,14 @@ def test_base_sequence_near_the_wrap_around(base_sequence: int) -> None:
 
 
 def test_as_many_packets_as_can_be_said() -> None:
-    packet = replace(PACKET, deltas=(None, 1, -1) * 21845)
+    packet = replace(PACKET, deltas=(None, 1, -1) * 2730)
     assert parse_rtcp(packet.to_bytes()) == [packet]
+
+
+def test_a_few_bytes_do_not_become_a_list_of_many_thousands() -> None:
+    bomb = replace(PACKET, deltas=(None,) * (MAX_STATUSES + 1))
+    with pytest.raises(RtpError, match="too many"):
+        parse_rtcp(bomb.to_bytes())
 
 
 @pytest.mark.parametrize(
