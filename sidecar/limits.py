@@ -20,6 +20,11 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     max_clients_per_room: int = 50
     max_incoming_bitrate: int = 6_000_000
+    max_audio_bitrate: int = 512_000
+    max_rtcp_bitrate: int = 800_000
+    max_nacked_packets_per_second: int = 3000
+    max_key_frames_per_minute: int = 12
+    max_replays_per_minute: int = 60
     max_messages_per_second: int = 300
     max_invalid_messages: int = 20
     max_chat_messages: int = 20
@@ -53,6 +58,38 @@ LIMITS: tuple[Limit, ...] = (
         1_000_000_000,
         "what one sender may use, in bit/s",
         unit=" bit/s",
+    ),
+    Limit(
+        "max_audio_bitrate",
+        6_000,
+        1_000_000_000,
+        "what one sound may use of it, in bit/s",
+        unit=" bit/s",
+    ),
+    Limit(
+        "max_rtcp_bitrate",
+        50_000,
+        1_000_000_000,
+        "RTCP from one transport, in bit/s; each packet counts as 100 bytes more",
+        unit=" bit/s",
+    ),
+    Limit(
+        "max_nacked_packets_per_second",
+        100,
+        1_000_000,
+        "packets that one receiver may ask for again in a second",
+    ),
+    Limit(
+        "max_key_frames_per_minute",
+        1,
+        6000,
+        "key frames that one receiver may cause in a minute, after three at once",
+    ),
+    Limit(
+        "max_replays_per_minute",
+        1,
+        6000,
+        "starts of one video that one receiver may have in a minute, after four at once",
     ),
     Limit(
         "max_messages_per_second",

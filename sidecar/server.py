@@ -100,6 +100,7 @@ def start_media(
         media_port,
         random.SystemRandom(),
         max_incoming_bitrate_bps=settings.max_incoming_bitrate,
+        limits=settings,
     )
     media_port.start(worker)
     return media_port, worker

@@ -14,12 +14,13 @@ _NS_PER_S: Final = 1_000_000_000
 class Budget:
     """A token bucket that is refilled only when it is empty.
 
-    So whoever has to be quick compares with `left` and subtracts from it, and calls `take` only
-    when that is not enough.
+    So whoever has to be quick subtracts from `left`, and asks whether it `covers` so much only
+    when it does not.
 
     Args:
         per_second: what may be used in a second, on average.
         burst: what may be used at once.
+        now_ns: the time; if it is not known, a little more may be used at first.
 
     Attributes:
         left: what may be used before the next look at the time.
@@ -27,15 +28,19 @@ class Budget:
 
     __slots__ = ("_as_of_ns", "_burst", "_per_second", "left")
 
-    def __init__(self, per_second: int, burst: int) -> None:
+    def __init__(self, per_second: int, burst: int, now_ns: int | None = None) -> None:
         self.left = burst
         self._per_second = per_second
         self._burst = burst
-        self._as_of_ns: int | None = None
+        self._as_of_ns = now_ns
+
+    def covers(self, amount: int, now_ns: int) -> bool:
+        """Tell whether so much is left, or is again."""
+        return amount <= self.left or amount <= self._refill(now_ns)
 
     def take(self, amount: int, now_ns: int) -> bool:
         """Use up some of it; False if there is not enough, and then nothing is used up."""
-        if amount > self.left and self._refill(now_ns) < amount:
+        if amount > self.left and amount > self._refill(now_ns):
             return False
         self.left -= amount
         return True

@@ -48,6 +48,7 @@ class Consumer:
         self.live = False
         self.on_closed: Callable[[], None] | None = None
         self._key_frame_requests = 0
+        self._last_fir = -1
         self._asked_again: list[int] = []
 
     @property
@@ -80,14 +81,16 @@ class Consumer:
         self.live = False
         self.transport.forget_consumer(self)
         self.producer.remove_consumer(self)
+        self.on_closed = None  # whoever listens may know us
 
     def producer_closed(self) -> None:
         """Ends it because its producer has ended."""
         if self.closed:
             return
+        on_closed = self.on_closed
         self.close()
-        if self.on_closed is not None:
-            self.on_closed()
+        if on_closed is not None:
+            on_closed()
 
     def stats(self) -> ConsumerStats:
         """What is known of the stream now."""
@@ -157,8 +160,19 @@ class Consumer:
         if self.live:
             self.stream.retransmit(lost, now_ns, self.transport.output())
 
-    def key_frame_requested(self, now_ns: int) -> None:
-        """Answers a PLI or FIR: the producer is asked, unless a key frame has just gone out."""
+    def key_frame_requested(self, now_ns: int) -> bool:
+        """Answers a PLI: the producer is asked, unless a key frame has just gone out.
+
+        Returns:
+            Whether that follows from it, now or a little later.
+        """
         self._key_frame_requests += 1
-        if self.live and not self.stream.has_just_started(now_ns):
-            self.producer.request_key_frame()
+        if not self.live or self.stream.has_just_started(now_ns):
+            return False
+        self.producer.wish_key_frame(self, now_ns)
+        return True
+
+    def full_intra_requested(self, sequence_number: int, now_ns: int) -> None:
+        """Answers a FIR likewise; one with the same number is the same one (RFC 5104 4.3.1.2)."""
+        if sequence_number != self._last_fir and self.key_frame_requested(now_ns):
+            self._last_fir = sequence_number

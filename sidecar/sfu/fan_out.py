@@ -73,8 +73,11 @@ class FanOut:
 
     def forward(self, batch: Batch) -> None:
         """Hands a batch to everybody."""
-        for flow in self._flows:
-            if batch.lowest_seq >= flow.sync_seq:
+        flows = self._flows
+        for flow in flows:
+            if flows is not self._flows:  # whoever was lost on the way may have taken others along
+                self._forward_to_each([each for each in flow.members if each.live], batch)
+            elif batch.lowest_seq >= flow.sync_seq:
                 flow.send(batch)
             else:  # parts of it are older than somebody's start
                 self._forward_to_each(flow.members, batch)

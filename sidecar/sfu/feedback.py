@@ -137,10 +137,11 @@ def _on_report_blocks(
             consumer.stream.on_report(block, consumer.producer.transport.clock.ntp_at(now_ns))
 
 
-def _on_nack(transport: WebRtcTransport, packet: GenericNack, _now_ns: int) -> None:
+def _on_nack(transport: WebRtcTransport, packet: GenericNack, now_ns: int) -> None:
     consumer = transport.streams.find_consumer(packet.media_ssrc)
     if consumer is not None and packet.media_ssrc == consumer.stream.ssrc:
-        consumer.ask_again(packet.lost)
+        lost = packet.lost
+        consumer.ask_again(lost[: transport.nack_budget.take_some(len(lost), now_ns)])
 
 
 def _on_pli(transport: WebRtcTransport, packet: PictureLossIndication, now_ns: int) -> None:
@@ -153,7 +154,7 @@ def _on_fir(transport: WebRtcTransport, packet: FullIntraRequest, now_ns: int) -
     for entry in packet.entries:
         consumer = transport.streams.find_consumer(entry.ssrc)
         if consumer is not None:
-            consumer.key_frame_requested(now_ns)
+            consumer.full_intra_requested(entry.sequence_number, now_ns)
 
 
 def _on_remb(transport: WebRtcTransport, packet: ReceiverEstimatedMaxBitrate, _now_ns: int) -> None:

@@ -198,6 +198,16 @@ class IncomingStream:
         """Lets nobody start with what has arrived so far."""
         self._key_frame = None
 
+    @property
+    def awaits_key_frame(self) -> bool:
+        """Whether the sender has been, or is being asked for a key frame that has not come yet."""
+        return self._key_frame_requester.next_timeout_ns is not None
+
+    def skip_gap(self, now_ns: int) -> None:
+        """Notes that we have refused packets: what is missing now is not asked for again."""
+        if self._nack is not None:
+            self._nack.skip_gap(now_ns)
+
     def request_key_frame(self, now_ns: int) -> None:
         """Wants a key frame; `poll` says when to ask the sender for it."""
         if self._is_video:

@@ -202,24 +202,24 @@ class OutgoingStream:
         self._flowing = True
         return synchronises
 
-    def begin_replay(self, start: ReplayStart, now_ns: int) -> bool:
-        """Starts with what is in the buffer, which it is then to `follow`.
+    def can_replay(self, start: ReplayStart) -> bool:
+        """Whether it may start there.
 
-        Returns:
-            False if the receiver has had packets of that key frame or later ones: some decoders
-            take them for old ones the second time.
+        Not if the receiver has had packets of that key frame or later ones: some decoders take
+        them for old ones the second time.
         """
         self._settle()
+        return start.first.ext_seq > self._rewriter.newest_sent_seq
+
+    def begin_replay(self, start: ReplayStart, now_ns: int) -> None:
+        """Starts with what is in the buffer, which it is then to `follow`; if it `can_replay`."""
         first, last = start.first, start.last
-        if first.ext_seq <= self._rewriter.newest_sent_seq:
-            return False
         self._rewriter.synchronise_to_replay(
             first.ext_seq, first.timestamp, last.ext_seq, last.timestamp, now_ns
         )
         self._renumber()
         self._replay_started_ns = now_ns
         self._replayed_below_seq = last.ext_seq + 1
-        return True
 
     @property
     def replayed_alike(self) -> Hashable:

@@ -9,6 +9,7 @@ from sidecar.ortc.parameters import MediaKind, RtpParameters
 from sidecar.rtp.packet import RtpPacket
 from sidecar.rtp.rtcp import RtcpPacket
 from sidecar.sfu.batch import Batch
+from sidecar.sfu.demands import Demands
 from sidecar.sfu.equalising import equalise
 from sidecar.sfu.fan_out import FanOut
 from sidecar.sfu.forwarding import ForwardedPacket
@@ -66,11 +67,11 @@ class Producer:
         self.outgoing_start = outgoing_start
         self.paused = False
         self.closed = False
-        self._key_frame_wanted = False
         self._consumers: dict[str, Consumer] = {}
-        network = transport.router.worker.network
-        self._fan_out = FanOut(network)
-        self._starting = Starting(stream, network)
+        worker = transport.router.worker
+        self._demands = Demands(stream, worker.limits)
+        self._fan_out = FanOut(worker.network)
+        self._starting = Starting(stream, self._demands, worker.network)
         self._pending: list[ForwardedPacket] = []
         self._batch: Batch | None = None
 
@@ -88,6 +89,7 @@ class Producer:
         if self.paused:
             self.paused = False
             self.stream.forget_key_frame()
+            self.request_key_frame()
             self.refresh_live()
 
     def close(self) -> None:
@@ -126,6 +128,8 @@ class Producer:
     def remove_consumer(self, consumer: Consumer) -> None:
         """Feeds it no more."""
         del self._consumers[consumer.id]
+        self._starting.remove(consumer)
+        self._demands.withdraw(consumer)
         self.refresh_live()
 
     def refresh_live(self) -> None:
@@ -140,13 +144,23 @@ class Producer:
 
     def request_key_frame(self) -> None:
         """Wants a key frame from the sender, as soon as it may be asked."""
-        self._key_frame_wanted = True
+        self._demands.key_frame_wanted = True
         self.transport.touch()
+
+    def wish_key_frame(self, consumer: Consumer, now_ns: int) -> None:
+        """Wants one because a receiver asks for it, as soon as that receiver may have another."""
+        if self.kind == "video":
+            self._demands.wish_key_frame(consumer, now_ns)
+            self.transport.touch()
 
     @property
     def next_timeout_ns(self) -> int | None:
         """When `poll` has something to do even if nothing arrives."""
-        timeouts = (self.stream.next_timeout_ns, self._starting.next_timeout_ns)
+        timeouts = (
+            self.stream.next_timeout_ns,
+            self._starting.next_timeout_ns,
+            self._demands.next_timeout_ns,
+        )
         return min((timeout for timeout in timeouts if timeout is not None), default=None)
 
     def poll(self, now_ns: int, sender_ssrc: int) -> list[RtcpPacket]:
@@ -157,13 +171,15 @@ class Producer:
             sender_ssrc: Our SSRC in feedback messages.
         """
         if self._starting.is_busy:
-            self._key_frame_wanted |= self._starting.poll(now_ns)
-            self.refresh_live()
+            try:
+                self._starting.poll(now_ns)
+            finally:  # also after a mistake of ours: who has begun must not be fed twice
+                self.refresh_live()
+        wanted = self._demands.take_key_frame_wanted(now_ns)
         if not self._fan_out.receivers and not self._starting.is_busy:
             self.stream.cancel_key_frame_request()
-        elif self._key_frame_wanted:
+        elif wanted:
             self.stream.request_key_frame(now_ns)
-        self._key_frame_wanted = False
         return self.stream.poll(now_ns, sender_ssrc)
 
     def receive(

@@ -88,7 +88,7 @@ class TransportStats:
         connected: ICE and DTLS are done.
         bytes_received: RTP and RTCP, decrypted.
         bytes_sent: RTP and RTCP, before encryption.
-        packets_discarded: Received but malformed or of unknown SSRC.
+        packets_discarded: Received but malformed, of unknown SSRC or beyond what the peer may send.
         available_outgoing_bps: The receiver's latest REMB; None before the first.
         producers: What it sends to us.
         consumers: What it gets from us.

@@ -12,6 +12,7 @@ from sidecar.sfu.errors import SfuError
 from sidecar.sfu.extension_reader import ExtensionReader
 
 if TYPE_CHECKING:
+    from sidecar.engine.budget import Budget
     from sidecar.sfu.consumer import Consumer
     from sidecar.sfu.producer import Producer
 
@@ -23,16 +24,18 @@ class Source:
 
     Attributes:
         producer: Whose packets they are.
+        budget: In bytes, what it may send; None if only its transport is limited.
         extensions: Reads the packets' header extensions.
         mid_id: The peer's id of MID, or -1.
         mid: The peer's name of the media section.
     """
 
-    __slots__ = ("extensions", "mid", "mid_id", "producer")
+    __slots__ = ("budget", "extensions", "mid", "mid_id", "producer")
 
-    def __init__(self, producer: Producer) -> None:
+    def __init__(self, producer: Producer, budget: Budget | None) -> None:
         parameters = producer.rtp_parameters
         self.producer = producer
+        self.budget = budget
         self.mid = parameters.mid.encode() if parameters.mid else None
         self.mid_id = _extension_id(parameters.header_extensions, MID_URI)
         self.extensions = ExtensionReader(
@@ -54,21 +57,29 @@ class StreamTable:
 
     SSRCs that were not signalled are learnt from the MID in the packets, and only then: an
     unknown stream is never guessed to be somebody's.
+
+    Attributes:
+        known_source: The source that has an SSRC, or None. Whoever asks goes on to `learn`.
     """
 
     def __init__(self) -> None:
         self._sources: dict[str, Source] = {}
         self._source_by_ssrc: dict[int, Source] = {}
+        self.known_source = self._source_by_ssrc.get
         self._consumer_by_ssrc: dict[int, Consumer] = {}
         self._spent_ssrcs: set[int] = set()
 
-    def add_producer(self, producer: Producer) -> None:
+    def add_producer(self, producer: Producer, budget: Budget | None = None) -> None:
         """Takes a producer in.
+
+        Args:
+            producer: Whose SSRCs or MID are known.
+            budget: In bytes, what it may send; None if only its transport is limited.
 
         Raises:
             SfuError: Another one has its SSRC or its MID.
         """
-        source = Source(producer)
+        source = Source(producer, budget)
         ssrcs = _ssrcs(producer)
         if any(ssrc in self._source_by_ssrc for ssrc in ssrcs) or len(set(ssrcs)) < len(ssrcs):
             raise SfuError("SSRC already in use", "ssrc-in-use")
@@ -96,14 +107,6 @@ class StreamTable:
         """Drops a consumer."""
         for ssrc in _consumer_ssrcs(consumer):
             del self._consumer_by_ssrc[ssrc]
-
-    def find_source(self, packet: RtpPacket) -> Source | None:
-        """The producer that a packet is of, or None.
-
-        Raises:
-            RtpError: Its SSRC is new, and its header extension is malformed.
-        """
-        return self._source_by_ssrc.get(packet.ssrc) or self._learn(packet)
 
     def find_producer(self, ssrc: int) -> Producer | None:
         """The producer that has this SSRC, or None."""
@@ -145,7 +148,12 @@ class StreamTable:
             return
         del self._source_by_ssrc[ssrc]
 
-    def _learn(self, packet: RtpPacket) -> Source | None:
+    def learn(self, packet: RtpPacket) -> Source | None:
+        """The source that a packet of unknown SSRC is of, or None.
+
+        Raises:
+            RtpError: Its header extension is malformed.
+        """
         elements = dict(parse_extensions(packet))
         for source in self._sources.values():
             if not source.recognises(packet, elements):

@@ -19,6 +19,14 @@ from sidecar.rtp.errors import RtpError
 from sidecar.rtp.packet import parse_rtp, ssrc_of
 from sidecar.rtp.rtcp import Bye, ReceiverReport, RtcpPacket
 from sidecar.sfu.batch import Packets
+from sidecar.sfu.budgets import (
+    RTCP_SURCHARGE_BYTES,
+    RTP_SURCHARGE_BYTES,
+    audio_budget,
+    nack_budget,
+    rtcp_budget,
+    rtp_budget,
+)
 from sidecar.sfu.consumer import Consumer
 from sidecar.sfu.errors import SfuError
 from sidecar.sfu.feedback import handle_rtcp, periodic_reports
@@ -42,6 +50,8 @@ MAX_RTP_BYTES: Final = 1344
 MAX_COMPOUND_BYTES: Final = 1200
 """Of RTCP: a datagram that no path has to fragment."""
 
+_MAX_RTP_COST: Final = MAX_RTP_BYTES + RTP_SURCHARGE_BYTES
+_ANYTHING: Final = 1 << 62
 _NEVER: Final = 1 << 62
 
 
@@ -64,6 +74,7 @@ class WebRtcTransport:
         outgoing_rtp: Packets that wait to be sent.
         outgoing_rtcp: Serialised RTCP that waits to be sent.
         available_outgoing_bps: The peer's latest REMB.
+        nack_budget: Packets that it may ask for again.
         on_closed: Called once with a reason when the network closes the transport.
         on_stale: Called when nothing has been heard of the peer for some seconds, and again while
             that lasts.
@@ -72,6 +83,7 @@ class WebRtcTransport:
     def __init__(
         self, transport_id: str, router: Router, ssrc: int, cname: str, now_ns: int
     ) -> None:
+        worker, limits = router.worker, router.worker.limits
         self.id = transport_id
         self.router = router
         self.ssrc = ssrc
@@ -89,13 +101,20 @@ class WebRtcTransport:
         self.available_outgoing_bps: int | None = None
         self.on_closed: Callable[[str], None] | None = None
         self.on_stale: Callable[[], None] | None = None
+        self.nack_budget = nack_budget(limits, now_ns)
         self._link: Link | None = None
+        self._known_source = self.streams.known_source
+        self._fed = worker.fed
+        self._rtp_budget = rtp_budget(worker.max_incoming_bitrate_bps, now_ns)
+        self._rtcp_budget = rtcp_budget(limits, now_ns)
+        self._rtp_cost = self._affordable = 0
+        self._refuses = False
         self._transport_cc = TransportCcGenerator()
         self._next_report_ns = _NEVER
         self._connecting = False
         self._asked_again: dict[Consumer, None] = {}
         self._next_mid = 0
-        self._bytes_received = 0
+        self._other_bytes_received = 0  # all but what the streams have counted
         self._bytes_sent = 0
         self._discarded = 0
 
@@ -139,7 +158,9 @@ class WebRtcTransport:
             SfuError: An SSRC or MID is taken.
         """
         producer = self.router.make_producer(kind, rtp_parameters, self)
-        self.streams.add_producer(producer)
+        limits = self.router.worker.limits
+        budget = audio_budget(limits, self.now_ns) if kind == "audio" else None
+        self.streams.add_producer(producer, budget)
         self.producers[producer.id] = producer
         self.router.register(producer)
         self.report_soon()
@@ -174,14 +195,17 @@ class WebRtcTransport:
         self.flush()
         self.connected = False
         self.router.forget_transport(self)
-        self.link.close()
+        self.on_closed = self.on_stale = None  # whoever listens may know us, as does the link
+        link, self._link = self.link, None
+        link.close()
 
     def stats(self) -> TransportStats:
         """What is known of it now."""
         return TransportStats(
             transport_id=self.id,
             connected=self.connected,
-            bytes_received=self._bytes_received,
+            bytes_received=self._other_bytes_received
+            + sum(each.stream.bytes_received for each in self.producers.values()),
             bytes_sent=self._bytes_sent + sum(map(_bytes_sent_to, self.consumers.values())),
             packets_discarded=self._discarded,
             available_outgoing_bps=self.available_outgoing_bps,
@@ -214,9 +238,10 @@ class WebRtcTransport:
         """The network has given up on the peer, for good."""
         if self.closed:
             return
+        on_closed = self.on_closed
         self.close()
-        if self.on_closed is not None:
-            self.on_closed(reason)
+        if on_closed is not None:
+            on_closed(reason)
 
     def link_stale(self, now_ns: int) -> None:
         """The network has heard nothing of the peer for some seconds; it may come back."""
@@ -227,29 +252,47 @@ class WebRtcTransport:
     def receive_rtp(self, data: bytes, now_ns: int) -> None:
         """Takes one decrypted RTP packet; whatever is wrong with it, it is only discarded."""
         self.now_ns = now_ns
-        self._bytes_received += len(data)
-        if len(data) > MAX_RTP_BYTES:
+        cost = len(data) + RTP_SURCHARGE_BYTES
+        self._rtp_cost += cost
+        if self._rtp_cost > self._affordable and not self._affords(cost, now_ns):
+            self._discard(data)
+            return
+        if cost > _MAX_RTP_COST:
             self._discard(data)
             return
         try:
             packet = parse_rtp(data)
-            source = self.streams.find_source(packet)
+            source = self._known_source(packet.ssrc) or self.streams.learn(packet)
             if source is None:
                 self._discard(data)
                 return
             transport_sequence, elements = source.extensions.read(packet)
-            if transport_sequence >= 0:
-                self._transport_cc.on_packet(transport_sequence, now_ns)
-            source.producer.receive(packet, elements, now_ns)
         except RtpError:
             self._discard(data)
             return
-        self.router.worker.received(source.producer)
+        producer, budget = source.producer, source.budget
+        if budget is not None:
+            if cost > budget.left and not budget.covers(cost, now_ns):
+                producer.stream.skip_gap(now_ns)
+                self._discard(data)
+                return
+            budget.left -= cost
+        if transport_sequence >= 0:
+            self._transport_cc.on_packet(transport_sequence, now_ns)
+        try:
+            producer.receive(packet, elements, now_ns)
+        except RtpError:
+            self._discarded += 1  # its bytes are the stream's
+            return
+        self._fed[producer] = None
 
     def receive_rtcp(self, data: bytes, now_ns: int) -> None:
         """Takes one decrypted compound RTCP packet; what is malformed is discarded."""
         self.now_ns = now_ns
-        self._bytes_received += len(data)
+        self._other_bytes_received += len(data)
+        if not self._rtcp_budget.take(len(data) + RTCP_SURCHARGE_BYTES, now_ns):
+            self._discarded += 1
+            return
         try:
             handle_rtcp(self, data, now_ns)
         except RtpError:
@@ -261,15 +304,33 @@ class WebRtcTransport:
 
     def _discard(self, data: bytes) -> None:
         self._discarded += 1
+        self._other_bytes_received += len(data)
         ssrc = ssrc_of(data)
-        if not self.is_receiving(ssrc):
-            self.link.forget_incoming(ssrc)
+        if self._link is not None and not self.is_receiving(ssrc):
+            self._link.forget_incoming(ssrc)
+
+    def _affords(self, cost: int, now_ns: int) -> bool:
+        """Sees whether the peer may send more, when it has used up what it was granted.
+
+        What is refused uses up nothing, and is not asked for again when packets are taken again.
+        """
+        self._affordable += self._rtp_budget.take_some(_ANYTHING, now_ns)
+        if self._rtp_cost > self._affordable:
+            self._rtp_cost -= cost
+            self._refuses = True
+            return False
+        if self._refuses:
+            self._refuses = False
+            for producer in self.producers.values():
+                producer.stream.skip_gap(now_ns)
+        return True
 
     # Time and output.
 
     def touch(self) -> None:
         """Asks the worker to call `poll` soon."""
-        self.router.worker.touch(self)
+        if not self.closed:
+            self.router.worker.touch(self)
 
     def report_soon(self) -> None:
         """Sends reports with the next `poll`: new streams are not to wait for their first."""
@@ -362,6 +423,7 @@ class WebRtcTransport:
     def forget_producer(self, producer: Producer) -> None:
         """Drops a producer that has closed."""
         del self.producers[producer.id]
+        self._other_bytes_received += producer.stream.bytes_received
         self.streams.remove_producer(producer)
         if producer.stream.ssrc is not None:
             self.clock.forget(producer.stream.ssrc)
@@ -369,10 +431,12 @@ class WebRtcTransport:
             if ssrc is not None:
                 self.link.forget_incoming(ssrc)
         self.router.forget_producer(producer)
+        self.router.worker.forget_producer(producer)
 
     def forget_consumer(self, consumer: Consumer) -> None:
         """Drops a consumer that has closed, and tells the peer that its stream has ended."""
         del self.consumers[consumer.id]
+        self._asked_again.pop(consumer, None)
         self._bytes_sent += _bytes_sent_to(consumer)
         self.streams.remove_consumer(consumer)
         for ssrc in (consumer.stream.ssrc, consumer.stream.rtx_ssrc):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sidecar.limits import Limits
 from sidecar.sfu.identifiers import Identifiers, RandomSource
 from sidecar.sfu.network import Network
 from sidecar.sfu.router import Router
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sidecar.sfu.transport import WebRtcTransport
 
 _NEVER: Final = 1 << 62
+_DEFAULT_LIMITS: Final = Limits()
 
 
 class Worker:
@@ -26,12 +28,20 @@ class Worker:
     Attributes:
         network: The UDP port and the event loop.
         max_incoming_bitrate_bps: What each sending transport may send.
+        limits: What else peers may use.
         next_timeout_ns: When `process` has something to do, a far future if never.
         now_ns: When `process` was called last.
+        fed: Producers that may have packets to forward, and their transports feedback to send.
+            Always the same object: transports put in what has arrived.
     """
 
     def __init__(
-        self, network: Network, rng: RandomSource, *, max_incoming_bitrate_bps: int
+        self,
+        network: Network,
+        rng: RandomSource,
+        *,
+        max_incoming_bitrate_bps: int,
+        limits: Limits = _DEFAULT_LIMITS,
     ) -> None:
         """Makes a worker without routers.
 
@@ -40,14 +50,16 @@ class Worker:
             rng: The source of ids, SSRCs and first sequence numbers; unpredictable in earnest
                 (``random.SystemRandom``), seeded in tests.
             max_incoming_bitrate_bps: The limit told to senders.
+            limits: What else peers may use.
         """
         self.network = network
         self.max_incoming_bitrate_bps = max_incoming_bitrate_bps
+        self.limits = limits
         self.next_timeout_ns = _NEVER
         self.now_ns = 0
         self._identifiers = Identifiers(rng)
         self._transports: dict[str, WebRtcTransport] = {}
-        self._fed: dict[Producer, None] = {}
+        self.fed: dict[Producer, None] = {}
         self._touched: dict[WebRtcTransport, None] = {}
         self._with_output: dict[WebRtcTransport, None] = {}
 
@@ -62,7 +74,7 @@ class Worker:
 
         Senders let go several packets at a time. Who waits for a moment has less work with them.
         """
-        for producer in self._fed:
+        for producer in self.fed:
             if producer.awaits_rest:
                 return True
         return False
@@ -80,8 +92,9 @@ class Worker:
         and use the cipher's nonce twice (RFC 7714 section 8.4).
         """
         self.now_ns = now_ns
-        if self._fed:
-            fed, self._fed = self._fed, {}
+        if self.fed:
+            fed = tuple(self.fed)
+            self.fed.clear()
             for producer in fed:
                 transport = producer.transport
                 try:
@@ -114,10 +127,6 @@ class Worker:
         for transport in touched:
             self.next_timeout_ns = min(self.next_timeout_ns, transport.next_timeout_ns)
 
-    def received(self, producer: Producer) -> None:
-        """Notes that a producer may have packets to forward, and its transport feedback to send."""
-        self._fed[producer] = None
-
     def has_output(self, transport: WebRtcTransport) -> None:
         """Notes that a transport has something to send, which `process` does."""
         self._with_output[transport] = None
@@ -131,6 +140,10 @@ class Worker:
     def add_transport(self, transport: WebRtcTransport) -> None:
         """Takes a transport in."""
         self._transports[transport.id] = transport
+
+    def forget_producer(self, producer: Producer) -> None:
+        """Drops a producer that has closed."""
+        self.fed.pop(producer, None)
 
     def forget_transport(self, transport: WebRtcTransport) -> None:
         """Drops a transport that has closed."""

@@ -133,6 +133,28 @@ def test_who_is_lost_while_a_batch_is_sent_does_not_take_the_others_with_him() -
         assert sent_to(student) == 3
 
 
+def test_who_is_closed_because_another_is_lost_gets_nothing_after_its_goodbye() -> None:
+    lesson = Class(4)
+    lesson.begin()
+    first, second, third, fourth = lesson.students
+    for student in (second, third):  # they get numbers of their own
+        (consumer,) = student.transport.consumers.values()
+        consumer.pause()
+        lesson.teacher_sends(lesson.producer.stream.newest_seq + 1)
+        consumer.resume()
+        lesson.teacher_sends(lesson.producer.stream.newest_seq + 1, payload=media.KEY_START)
+    lesson.teacher_sends(lesson.producer.stream.newest_seq + 1)
+    (consumer,) = second.transport.consumers.values()
+    first.transport.on_closed = lambda _reason: consumer.close()
+    first.link.breaks = True
+    for student in lesson.students:
+        student.gets()
+    lesson.teacher_sends(lesson.producer.stream.newest_seq + 1)
+    lesson.teacher_sends(lesson.producer.stream.newest_seq + 1)
+    assert [len(each.gets()) for each in (second, third, fourth)] == [0, 2, 2]
+    assert sent_to(third) + 1 == sent_to(fourth)
+
+
 def test_nobody_is_arranged_anew_without_need() -> None:
     lesson = Class(3)
     lesson.begin()

@@ -14,7 +14,7 @@ from tests.unit.sfu.support import Lesson, Stage
 
 def find(table: StreamTable, data: bytes) -> Producer | None:
     packet = parse_rtp(data)
-    source = table.find_source(packet)
+    source = table.known_source(packet.ssrc) or table.learn(packet)
     return source.producer if source is not None else None
 
 
