@@ -14,6 +14,7 @@ from sidecar import __version__
 from sidecar.errors import SettingsError
 from sidecar.settings import OPTIONS, WORKER_FLAG, Settings
 from sidecar.settings_sources import CONFIG_VARIABLE, nearest, resolve
+from sidecar.signaling.lone_surrogates import without_surrogates
 
 PROGRAM = "classroom-sfu"
 
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return refuse(error)
     if print_config:
-        sys.stdout.write(resolved.as_toml())
+        sys.stdout.write(without_surrogates(resolved.as_toml()))
         return 0
     # Imported here because --help and --print-config have no use for it.
     from sidecar.process import serve

@@ -15,6 +15,7 @@ class Fault(Enum):
 
     NOT_JOINED = ("Not joined", "not-joined")
     ALREADY_JOINED = ("Already joined", "already-joined")
+    INVALID_ID = ("Room and peer ids must not have invisible characters", "invalid-id")
     PEER_EXISTS = ("Peer already in room", "peer-exists")
     TEACHER_EXISTS = ("Room already has a teacher", "teacher-exists")
     TEACHER_NOT_ALLOWED = (

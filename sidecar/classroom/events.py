@@ -80,7 +80,7 @@ class TransportClosed(Event, frozen=True):
 
 
 class ChatMessage(Event, frozen=True):
-    """Somebody said something. ``timestamp`` is the sender's own ISO 8601 text, untouched."""
+    """Somebody said something. ``timestamp`` is the sender's own ISO 8601 text."""
 
     type: ClassVar[str] = "chatMessage"
     sender_id: str

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from sidecar.classroom.errors import ClassroomError, Fault
+from sidecar.classroom.text import one_line
 from sidecar.sfu import Consumer, Producer, WebRtcTransport
 
 Direction: TypeAlias = Literal["send", "recv"]
@@ -18,7 +19,7 @@ class Peer:
 
     Attributes:
         id: Chosen by the client, unique in its room.
-        name: What others see.
+        name: What others see: whatever can't be seen, or deceives, is taken out of it.
         is_teacher: Or else a student.
         is_proven: Whether the teacher's token or computer shows that it is the teacher.
         transports: At most one each way.
@@ -33,6 +34,9 @@ class Peer:
     transports: dict[Direction, WebRtcTransport] = field(default_factory=dict)
     producers: dict[str, Producer] = field(default_factory=dict)
     consumers: dict[str, Consumer] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.name = one_line(self.name)
 
     def outranks(self, other: Peer) -> bool:
         """Whether ``other`` never keeps a place from this peer, and this peer never loses one to

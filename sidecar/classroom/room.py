@@ -25,6 +25,7 @@ from sidecar.classroom.events import (
 from sidecar.classroom.peer import Direction, Peer
 from sidecar.classroom.policy import Policy
 from sidecar.classroom.publication import Publication
+from sidecar.classroom.text import one_line, speech
 from sidecar.limits import Limits
 from sidecar.ortc.errors import OrtcError
 from sidecar.ortc.parameters import MediaKind, RtpCapabilities, RtpParameters
@@ -212,8 +213,10 @@ class Room:
         del peer.consumers[consumer_id]
 
     def chat(self, peer: Peer, content: str, timestamp: str) -> None:
-        """Pass what a peer said on to everybody else."""
-        message = ChatMessage(peer.id, peer.name, content, timestamp, peer.is_teacher)
+        """Pass what a peer said on to everybody else, as they may see it."""
+        message = ChatMessage(
+            peer.id, peer.name, speech(content), one_line(timestamp), peer.is_teacher
+        )
         self._publish(self._all_but(peer), message)
 
     def _is_full_for(self, newcomer: Peer) -> bool:

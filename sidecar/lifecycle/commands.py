@@ -6,14 +6,18 @@ fields are ignored.
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from sidecar.lifecycle.events import CommandId, Error, kebab_case
+from sidecar.signaling.lone_surrogates import mended
 
 MAX_LINE_BYTES: Final = 64 * 1024
+
+
+_T = TypeVar("_T")
 
 
 class Command(Struct, frozen=True, kw_only=True, tag_field="command", tag=kebab_case):
@@ -84,16 +88,27 @@ def decode_command(line: bytes) -> AnyCommand:
             "invalid-command", f"A line has at most {MAX_LINE_BYTES} bytes, this one has more"
         )
     try:
-        command: AnyCommand = _COMMANDS.decode(line)
+        command: AnyCommand = _decode(_COMMANDS, line)
     except _UNDECODABLE as error:
         raise _explain(line, error) from None
     return command
 
 
+def _decode(decoder: msgspec.json.Decoder[_T], line: bytes) -> _T:
+    try:
+        return decoder.decode(line)
+    except msgspec.DecodeError:
+        text = line.decode()
+        better = mended(text)
+        if better == text:
+            raise
+        return decoder.decode(better)
+
+
 def _explain(line: bytes, error: Exception) -> InvalidCommand:
     """Save what can be saved, so that the host can tell which command it was."""
     try:
-        envelope = _ENVELOPES.decode(line)
+        envelope = _decode(_ENVELOPES, line)
     except _UNDECODABLE:
         return InvalidCommand("invalid-command", "A line must be one JSON object, in UTF-8")
     is_proper = isinstance(envelope.id, str | int | float) and not isinstance(envelope.id, bool)

@@ -5,12 +5,15 @@ The name of an event's class, in kebab-case, is the value of ``event`` in its li
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+
+from sidecar.signaling.lone_surrogates import without_surrogates
 
 PROTOCOL_VERSION: Final = 1
 """Raised when a host must change to understand what is said."""
@@ -188,5 +191,13 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 def encode_event(event: Event) -> bytes:
-    """One line of UTF-8, with its line feed."""
-    return _ENCODER.encode(event) + b"\n"
+    """One line of UTF-8, with its line feed.
+
+    What was written on a command line or in an environment may be no text at all: bytes that are
+    no UTF-8 arrive as lone surrogates, and are told as U+FFFD.
+    """
+    try:
+        return _ENCODER.encode(event) + b"\n"
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(event), ensure_ascii=False)
+        return without_surrogates(text).encode() + b"\n"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from sidecar.signaling.lone_surrogates import mended
 from sidecar.signaling.messages import MAX_TEXT_CHARS, AnyRequest, RequestId
+
+_T = TypeVar("_T")
 
 
 class InvalidMessage(ValueError):
@@ -36,7 +39,7 @@ _UNDECODABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 def decode_request(frame: str | bytes) -> AnyRequest:
-    """Parse one WebSocket frame.
+    """Parse one WebSocket frame; a half of a character in it is no reason to refuse it.
 
     Args:
         frame: Text for a text frame; bytes, which are always refused, for a binary one.
@@ -47,7 +50,7 @@ def decode_request(frame: str | bytes) -> AnyRequest:
     if isinstance(frame, bytes):
         raise InvalidMessage(None, None)
     try:
-        request: AnyRequest = _REQUESTS.decode(frame)
+        request: AnyRequest = _decode(_REQUESTS, frame)
     except _UNDECODABLE:
         # What can be saved lets the client tell which request it was.
         raise InvalidMessage(*peek(frame)) from None
@@ -59,10 +62,20 @@ def peek(frame: str | bytes) -> tuple[str | None, RequestId | None]:
     if isinstance(frame, bytes):
         return None, None
     try:
-        envelope = _ENVELOPES.decode(frame)
+        envelope = _decode(_ENVELOPES, frame)
     except _UNDECODABLE:
         return None, None
     return _text_or_none(envelope.type), _id_or_none(envelope.id)
+
+
+def _decode(decoder: msgspec.json.Decoder[_T], frame: str) -> _T:
+    try:
+        return decoder.decode(frame)
+    except _UNDECODABLE:
+        better = mended(frame)
+        if better == frame:
+            raise
+        return decoder.decode(better)
 
 
 def _text_or_none(value: object) -> str | None:

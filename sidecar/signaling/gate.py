@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from sidecar.classroom.errors import ClassroomError, Fault
+from sidecar.classroom.text import is_plain_id
 from sidecar.signaling.messages import JoinData
 from sidecar.signaling.teacher_rule import TeacherRule
 
@@ -26,6 +27,8 @@ class Gate:
 
     def __call__(self, remote_address: str | None, data: JoinData) -> bool:
         """See ``Judge``."""
+        if not is_plain_id(data.room_id) or not is_plain_id(data.peer_id):
+            raise ClassroomError(Fault.INVALID_ID)
         if not data.is_teacher:
             return False
         if self._teacher_rule.proves(remote_address, data.token):

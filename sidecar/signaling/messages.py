@@ -83,7 +83,7 @@ class ConsumerData(Data, frozen=True):
 
 
 class ChatMessageData(Data, frozen=True):
-    """What the client says, and when by the client's own clock (ISO 8601, passed on as it is)."""
+    """What the client says, and when by the client's own clock (ISO 8601)."""
 
     content: ChatText
     timestamp: Text

@@ -90,6 +90,7 @@ def test_the_words_that_clients_show() -> None:
     assert {fault.message: fault.code for fault in Fault} == {
         "Not joined": "not-joined",
         "Already joined": "already-joined",
+        "Room and peer ids must not have invisible characters": "invalid-id",
         "Peer already in room": "peer-exists",
         "Room already has a teacher": "teacher-exists",
         "Only the teacher's computer may join as teacher": "teacher-not-allowed",
