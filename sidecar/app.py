@@ -121,7 +121,13 @@ async def _serve(running: RunningServer, starter: Starter, ending: Ending, inbox
     keeper = AddressKeeper(server.spread, running.whereabouts, starter)
     reporter = StatusReporter(STARTED_NS)
     controller = Controller(
-        starter, ending, keeper, reporter, server.signaling.snapshot, server.spread.others
+        starter,
+        ending,
+        keeper,
+        reporter,
+        server.signaling.snapshot,
+        server.spread.others,
+        server.pin_rule.set,
     )
     async with asyncio.TaskGroup() as group:
         tasks = (group.create_task(keeper.keep()), group.create_task(controller.obey_all(inbox)))

@@ -30,6 +30,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_chat_messages: int = 20
     max_changes: int = 150
     max_consume_requests: int = 500
+    max_pin_tries: int = 20
 
 
 class Limit(NamedTuple):
@@ -122,4 +123,5 @@ LIMITS: tuple[Limit, ...] = (
         100_000,
         "`consume` requests that one connection may make in ten seconds",
     ),
+    Limit("max_pin_tries", 1, 100_000, "wrong PINs that one address may give in five minutes"),
 )

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import random
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from sidecar.classroom.policy import POLICIES
 from sidecar.net.addresses import AddressBook
@@ -20,6 +23,7 @@ from sidecar.settings import Settings, is_address
 from sidecar.sfu import Worker
 from sidecar.signaling.gate import Gate
 from sidecar.signaling.origin import OriginRule, OwnHosts, names_of
+from sidecar.signaling.pin import PinRule
 from sidecar.signaling.registry import Observer
 from sidecar.signaling.server import SignalingServer
 from sidecar.signaling.teacher_rule import TeacherRule
@@ -38,12 +42,14 @@ class Server:
         media_port: Its UDP port.
         signaling: Its WebSocket server and rooms.
         spread: Its further processes, if there are any.
+        pin_rule: Its PIN, if there is one.
     """
 
     worker: Worker
     media_port: MediaPort
     signaling: SignalingServer
     spread: Spread
+    pin_rule: PinRule
 
 
 @asynccontextmanager
@@ -66,19 +72,24 @@ async def serving(
     """
     media_port, worker = start_media(ports.media_socket, ports.address_book, settings)
     try:
-        spread = Spread(settings, ports.address_book, observer, on_worker_lost)
+        pin_rule = PinRule(settings.pin, settings.max_pin_tries, time.monotonic)
+        # Whoever is represented in another process has been let in here.
+        spread = Spread(replace(settings, pin=""), ports.address_book, observer, on_worker_lost)
         signaling = SignalingServer(
             worker,
             POLICIES[settings.policy],
             settings,
-            Gate(TeacherRule(settings.teacher_from, teacher_token, ports.address_book.is_own)),
+            Gate(
+                TeacherRule(settings.teacher_from, teacher_token, ports.address_book.is_own),
+                pin_rule,
+            ),
             _make_origin_rule(settings, ports.address_book),
             observer,
             spread,
         )
         await signaling.start(ports.listeners)
         try:
-            yield Server(worker, media_port, signaling, spread)
+            yield Server(worker, media_port, signaling, spread, pin_rule)
         finally:
             await signaling.close()
             await spread.close()

@@ -25,6 +25,7 @@ ENVIRONMENT_PREFIX = "CLASSROOM_SFU_"
 WORKER_FLAG = "--worker"
 """Alone on the command line it makes the program a worker of another one, which tells it the
 settings. It is not for people."""
+MAX_PIN_CHARS = 64
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
@@ -51,6 +52,7 @@ class Settings(Limits, frozen=True, kw_only=True):
         policy: who may send and receive what.
         teacher_from: who may join as teacher: anybody, whoever is on this machine or has the
             token, or only who has the token.
+        pin: what everybody but a proven teacher must say to join; "" for none.
         allow_origin: the origins of web pages that may connect besides the app's and this machine's
             own; "*" is all.
         log_level: the least severe level that is logged.
@@ -66,6 +68,7 @@ class Settings(Limits, frozen=True, kw_only=True):
     num_workers: int = min(os.cpu_count() or 1, 3)
     policy: Policy = "classroom"
     teacher_from: TeacherFrom = "local"
+    pin: str = ""
     allow_origin: tuple[str, ...] = ()
     log_level: LogLevel = "info"
     log_file: str = ""
@@ -83,6 +86,7 @@ class Option(Struct, frozen=True):
         help: one line for people.
         repeatable: the flag may come several times, the variable holds values between commas.
         is_switch: the flag takes no value, and means true.
+        is_secret: what was written is not to be shown.
     """
 
     name: str
@@ -92,6 +96,7 @@ class Option(Struct, frozen=True):
     help: str
     repeatable: bool = False
     is_switch: bool = False
+    is_secret: bool = False
 
     @property
     def flag(self) -> str:
@@ -178,6 +183,23 @@ def announced_addresses(raw: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(addresses))
 
 
+def pin_text(raw: object) -> str:
+    """Convert what was written to the PIN that is meant; "" is none.
+
+    Raises:
+        ValueError: It says what it must be.
+    """
+    text = str(raw) if isinstance(raw, int) and not isinstance(raw, bool) else raw
+    if text == "":
+        return ""
+    pin = text.strip() if isinstance(text, str) else ""
+    if not 1 <= len(pin) <= MAX_PIN_CHARS or not pin.isprintable():
+        raise ValueError(
+            f"must be 1 to {MAX_PIN_CHARS} characters that can be typed, or empty for no PIN"
+        )
+    return pin
+
+
 def _origins(raw: object) -> tuple[str, ...]:
     origins = []
     for entry in raw if isinstance(raw, list) else [raw]:
@@ -261,6 +283,15 @@ OPTIONS: tuple[Option, ...] = (
         "local",
         "who may join as teacher: local: from this computer, or with the teacher's token; "
         "token: with the token only; any: everybody",
+    ),
+    Option(
+        "pin",
+        pin_text,
+        "PIN",
+        "271828",
+        "what students must say to join; others on this computer can see the command line, so "
+        "better set the environment variable or the file; empty for none, the default",
+        is_secret=True,
     ),
     Option(
         "allow_origin",

@@ -32,10 +32,7 @@ class ResolvedSettings(Struct, frozen=True):
 
     def as_toml(self) -> str:
         """Every setting with its origin as a comment: a file that ``--config`` would take."""
-        lines = [
-            f"{option.name} = {_toml_value(getattr(self.settings, option.name))}"
-            for option in OPTIONS
-        ]
+        lines = [_toml_line(option, getattr(self.settings, option.name)) for option in OPTIONS]
         width = max(map(len, lines))
         absent = "" if os.path.exists(self.file) else " (does not exist)"
         return f"# configuration file: {self.file}{absent}\n" + "".join(
@@ -67,8 +64,9 @@ class _Source(Struct, frozen=True):
         try:
             return option.convert(written)
         except ValueError as error:
+            shown = "what is set" if option.is_secret else _show(written)
             raise SettingsError(
-                f"{self.describe(option)}: {_show(written)} is wrong, it {error}",
+                f"{self.describe(option)}: {shown} is wrong, it {error}",
                 f"Write for example: {self.assign(option)}",
             ) from error
 
@@ -183,6 +181,12 @@ def _show(written: object) -> str:
     if isinstance(written, list):
         return ", ".join(map(str, written)) or "an empty list"
     return str(written) or "an empty text"
+
+
+def _toml_line(option: Option, value: object) -> str:
+    if option.is_secret and value:
+        return f"# {option.name} is set, and not shown"
+    return f"{option.name} = {_toml_value(value)}"
 
 
 def _toml_value(value: object) -> str:

@@ -22,6 +22,9 @@ class Fault(Enum):
         "Only the teacher's computer may join as teacher",
         "teacher-not-allowed",
     )
+    PIN_REQUIRED = ("This class needs a PIN", "pin-required")
+    WRONG_PIN = ("Wrong PIN", "wrong-pin")
+    TOO_MANY_PIN_TRIES = ("Too many wrong PINs", "too-many-pin-tries")
     ROOM_FULL = ("Room is full", "room-full")
     TOO_MANY_MESSAGES = ("Too many messages", "too-many-messages")
     TOO_MANY_CHAT_MESSAGES = ("Too many chat messages", "too-many-chat-messages")
@@ -43,8 +46,17 @@ class Fault(Enum):
 
 
 class ClassroomError(Exception):
-    """A request that the room refuses."""
+    """A request that the room refuses.
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
+    Attributes:
+        fault: Why.
+        message: For people.
+        retry_after_s: When it may succeed, in seconds; None if that is not a matter of time.
+    """
+
+    def __init__(self, fault: Fault, retry_after_s: int | None = None) -> None:
+        waiting = "" if retry_after_s is None else f", try again in {retry_after_s} s"
+        self.message = fault.message + waiting
+        super().__init__(self.message)
         self.fault = fault
+        self.retry_after_s = retry_after_s

@@ -48,7 +48,13 @@ class SetAnnounce(Command, frozen=True, kw_only=True):
     addresses: list[str]
 
 
-AnyCommand: TypeAlias = Status | Ping | Shutdown | SetAnnounce
+class SetPin(Command, frozen=True, kw_only=True):
+    """Ask everybody but proven teachers for this PIN from now on; null or "" means for none."""
+
+    pin: str | None
+
+
+AnyCommand: TypeAlias = Status | Ping | Shutdown | SetAnnounce | SetPin
 
 
 class InvalidCommand(ValueError):
@@ -71,7 +77,7 @@ class _Envelope(Struct, frozen=True):
 _COMMANDS: Final = msgspec.json.Decoder(AnyCommand)
 _ENVELOPES: Final = msgspec.json.Decoder(_Envelope)
 _NAMES: Final = tuple(
-    str(each.__struct_config__.tag) for each in (Ping, SetAnnounce, Shutdown, Status)
+    str(each.__struct_config__.tag) for each in (Ping, SetAnnounce, SetPin, Shutdown, Status)
 )
 # RecursionError: JSON that is nested too deeply.
 _UNDECODABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)

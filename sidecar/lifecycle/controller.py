@@ -12,11 +12,11 @@ from sidecar.lifecycle import commands
 from sidecar.lifecycle.address_keeper import AddressKeeper
 from sidecar.lifecycle.commands import InvalidCommand
 from sidecar.lifecycle.ending import Ending
-from sidecar.lifecycle.events import Error, Event, Pong, Warning
+from sidecar.lifecycle.events import Error, Event, PinSet, Pong, Warning
 from sidecar.lifecycle.inbox import Inbox, Item
 from sidecar.lifecycle.starter import Starter
 from sidecar.lifecycle.status import NO_OTHERS, Others, StatusReporter
-from sidecar.settings import announced_addresses
+from sidecar.settings import announced_addresses, pin_text
 
 if TYPE_CHECKING:
     from sidecar.signaling.server import ServerSnapshot
@@ -42,6 +42,7 @@ class Controller:
         reporter: Makes the answers to ``status``.
         snapshot: Looks at what is going on in this process.
         others: Asks the others, and doesn't wait for long.
+        set_pin: Carries out ``set-pin``.
         clock: Monotonic, in nanoseconds.
     """
 
@@ -53,6 +54,7 @@ class Controller:
         reporter: StatusReporter,
         snapshot: Callable[[], ServerSnapshot],
         others: Callable[[], Awaitable[Others]],
+        set_pin: Callable[[str], None],
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._starter = starter
@@ -61,6 +63,7 @@ class Controller:
         self._reporter = reporter
         self._snapshot = snapshot
         self._others = others
+        self._set_pin = set_pin
         self._clock = clock
 
     async def obey_all(self, inbox: Inbox) -> None:
@@ -117,9 +120,19 @@ class Controller:
                 return self._reporter.report(self._snapshot(), command.id, others)
             case commands.SetAnnounce():
                 return self._announce(command)
+            case commands.SetPin():
+                return self._ask_for(command)
             case commands.Shutdown():
                 self._ending.wish("shutdown", command.id)
         return None
+
+    def _ask_for(self, command: commands.SetPin) -> Event:
+        try:
+            pin = pin_text(command.pin or "")
+        except ValueError as error:
+            return Error(id=command.id, code="invalid-command", message=f"pin {error}")
+        self._set_pin(pin)
+        return PinSet(id=command.id, required=bool(pin))
 
     def _announce(self, command: commands.SetAnnounce) -> Event:
         try:

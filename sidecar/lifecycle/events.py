@@ -136,6 +136,16 @@ class Status(Event, frozen=True, kw_only=True):
     process: Process
 
 
+class PinSet(Event, frozen=True, kw_only=True):
+    """Answers ``set-pin``.
+
+    Attributes:
+        required: Whether a PIN is asked for from now on.
+    """
+
+    required: bool
+
+
 class Pong(Event, frozen=True, kw_only=True):
     """Answers ``ping``."""
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from sidecar.classroom.errors import ClassroomError, Fault
 from sidecar.classroom.text import is_plain_id
 from sidecar.signaling.messages import JoinData
+from sidecar.signaling.pin import PinRule
 from sidecar.signaling.teacher_rule import TeacherRule
 
 Judge: TypeAlias = Callable[[str | None, JoinData], bool]
@@ -20,19 +21,21 @@ class Gate:
 
     Args:
         teacher_rule: Who is believed to be a teacher.
+        pin_rule: What everybody but a proven teacher must know.
     """
 
-    def __init__(self, teacher_rule: TeacherRule) -> None:
+    def __init__(self, teacher_rule: TeacherRule, pin_rule: PinRule) -> None:
         self._teacher_rule = teacher_rule
+        self._pin_rule = pin_rule
 
     def __call__(self, remote_address: str | None, data: JoinData) -> bool:
         """See ``Judge``."""
         if not is_plain_id(data.room_id) or not is_plain_id(data.peer_id):
             raise ClassroomError(Fault.INVALID_ID)
-        if not data.is_teacher:
-            return False
-        if self._teacher_rule.proves(remote_address, data.token):
-            return True
-        if not self._teacher_rule.allows(remote_address, data.token):
-            raise ClassroomError(Fault.TEACHER_NOT_ALLOWED)
+        if data.is_teacher:
+            if self._teacher_rule.proves(remote_address, data.token):
+                return True
+            if not self._teacher_rule.allows(remote_address, data.token):
+                raise ClassroomError(Fault.TEACHER_NOT_ALLOWED)
+        self._pin_rule.check(remote_address, data.pin)
         return False

@@ -49,11 +49,19 @@ class TokenBucket:
 
     def take(self) -> bool:
         """Take a token; False if there is none."""
-        now_s = self._clock()
-        gained = (now_s - self._filled_at_s) * self._tokens_per_s
-        self._tokens = min(self._capacity, self._tokens + gained)
-        self._filled_at_s = now_s
+        self._fill()
         if self._tokens < 1:
             return False
         self._tokens -= 1
         return True
+
+    def wait_s(self) -> float:
+        """How long it takes until there is a token; 0 if there is one."""
+        self._fill()
+        return max(0.0, (1 - self._tokens) / self._tokens_per_s)
+
+    def _fill(self) -> None:
+        now_s = self._clock()
+        gained = (now_s - self._filled_at_s) * self._tokens_per_s
+        self._tokens = min(self._capacity, self._tokens + gained)
+        self._filled_at_s = now_s

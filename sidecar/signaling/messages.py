@@ -34,13 +34,17 @@ class NoData(Data, frozen=True):
 
 
 class JoinData(Data, frozen=True):
-    """Who wants to come in, and where. ``token`` is the teacher's, where it takes one."""
+    """Who wants to come in, and where.
+
+    ``token`` is the teacher's, where it takes one; ``pin`` is everybody else's, likewise.
+    """
 
     room_id: Text
     peer_id: Text
     name: Text
     is_teacher: bool
     token: Text | None = None
+    pin: Annotated[str, Meta(max_length=MAX_TEXT_CHARS)] | None = None
 
 
 class DirectionData(Data, frozen=True):

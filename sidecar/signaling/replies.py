@@ -27,6 +27,7 @@ from sidecar.signaling.messages import RequestId
 EXTENSIONS: Final = (
     "requestId",
     "errorCode",
+    "pin",
     "leave",
     "closeProducer",
     "pauseProducer",
@@ -131,11 +132,13 @@ class Error(ReplyData, frozen=True, omit_defaults=True):
         message: For people.
         code: For programs: kebab-case, stable.
         request: The type of the request, where known.
+        retry_after_seconds: When the same may succeed, where that is a matter of time.
     """
 
     message: str
     code: str
     request: str | None = None
+    retry_after_seconds: int | None = None
 
 
 class _Message(Struct, frozen=True, omit_defaults=True):
@@ -162,8 +165,8 @@ def encode_event(event: Event) -> bytes:
 def error_reply(error: Exception, request_type: str | None) -> Reply:
     """Say what went wrong. Of an exception that is a defect of ours nothing is given away."""
     match error:
-        case ClassroomError(fault=fault):
-            data = Error(fault.message, fault.code, request_type)
+        case ClassroomError(fault=fault, message=message, retry_after_s=wait_s):
+            data = Error(message, fault.code, request_type, wait_s)
         case SfuError(message=message, code=code):
             data = Error(message, code, request_type)
         case OrtcError():

@@ -22,6 +22,7 @@ from sidecar.sfu import Worker
 from sidecar.signaling.accepted import AcceptedConnection
 from sidecar.signaling.connection import CLOSE_TIMEOUT_S, GOING_AWAY, WebSocketConnection
 from sidecar.signaling.elsewhere import Elsewhere
+from sidecar.signaling.frame_log import hide_secrets
 from sidecar.signaling.gate import Judge
 from sidecar.signaling.origin import OriginCheck, OriginRule
 from sidecar.signaling.registry import Observer, Registry
@@ -75,6 +76,7 @@ class SignalingServer:
 
     async def start(self, listeners: Iterable[socket.socket]) -> None:
         """Serve on sockets that listen; called once. They are closed with the server."""
+        hide_secrets()
         for each in listeners:
             server = await serve(
                 self._serve,

@@ -211,3 +211,17 @@ def test_the_default_file_is_in_a_folder_of_our_own() -> None:
 def test_nearest_offers_nothing_for_a_word_unlike_any() -> None:
     assert nearest("prot", ["port", "policy"]) == "port"
     assert nearest("zzz", ["port", "policy"]) is None
+
+
+def test_a_pin_is_shown_nowhere(config: Path) -> None:
+    resolved = resolve({"pin": "4711"}, {}, config)
+    assert resolved.settings.pin == "4711"
+    shown = resolved.as_toml()
+    assert "4711" not in shown
+    assert "# pin is set, and not shown" in shown
+    assert "pin" not in tomllib.loads(shown)
+    assert tomllib.loads(resolve({}, {}, config).as_toml())["pin"] == ""
+    with pytest.raises(SettingsError) as refused:
+        resolve({}, {"CLASSROOM_SFU_PIN": "4711\x00"}, config)
+    assert "4711" not in refused.value.message
+    assert refused.value.message.startswith("environment CLASSROOM_SFU_PIN: what is set is wrong")

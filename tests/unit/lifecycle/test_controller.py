@@ -12,7 +12,7 @@ import pytest
 from sidecar.lifecycle.address_keeper import AddressKeeper
 from sidecar.lifecycle.controller import Controller
 from sidecar.lifecycle.ending import Ending
-from sidecar.lifecycle.events import Addresses, Error, Pong, Status, Stopped, Warning
+from sidecar.lifecycle.events import Addresses, Error, PinSet, Pong, Status, Stopped, Warning
 from sidecar.lifecycle.inbox import Inbox, read_command
 from sidecar.lifecycle.status import Others, StatusReporter
 from sidecar.signaling.server import ServerSnapshot
@@ -29,6 +29,7 @@ class Desk:
         keeper = AddressKeeper(self.network.book, self.network.whereabouts, self.starter)
         self._times = itertools.count()
         self.snapshots = [ServerSnapshot(2, ())]
+        self.pins: list[str] = []
         self.controller = Controller(
             self.starter,
             self.ending,
@@ -36,6 +37,7 @@ class Desk:
             StatusReporter(0),
             self.snapshots.pop,
             self._others,
+            self.pins.append,
             clock=lambda: next(self._times) * 1_000_000,
         )
 
@@ -144,3 +146,25 @@ async def test_what_was_dropped_is_owned_up_to_at_the_latest_at_the_end() -> Non
     (warning,) = [each for each in desk.starter.told if isinstance(each, Warning)]
     assert warning.code == "commands-dropped"
     assert warning.message.startswith("968 commands")
+
+
+@pytest.mark.parametrize(
+    ("pin", "set_to", "required"),
+    [('"1234"', "1234", True), ('" 1 "', "1", True), ("null", "", False), ('""', "", False)],
+)
+async def test_set_pin(pin: str, set_to: str, required: bool) -> None:
+    desk = Desk()
+    answer = await desk.ask(f'{{"command":"set-pin","id":4,"pin":{pin}}}')
+    assert answer == PinSet(id=4, required=required)
+    assert desk.pins == [set_to]
+
+
+@pytest.mark.parametrize(
+    "fields", ['"pin":" "', '"pin":7', '"pin":"a\\nb"', '"pin":["1"]', '"x":1']
+)
+async def test_a_pin_that_cannot_be_set_changes_nothing(fields: str) -> None:
+    desk = Desk()
+    answer = await desk.ask(f'{{"command":"set-pin","id":4,{fields}}}')
+    assert isinstance(answer, Error)
+    assert (answer.id, answer.code) == (4, "invalid-command")
+    assert desk.pins == []

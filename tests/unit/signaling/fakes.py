@@ -12,6 +12,7 @@ from sidecar.signaling.connection import CloseReason, Disconnected
 from sidecar.signaling.elsewhere import Elsewhere
 from sidecar.signaling.gate import Gate
 from sidecar.signaling.limits import Patience
+from sidecar.signaling.pin import PinRule
 from sidecar.signaling.registry import Observer, Registry
 from sidecar.signaling.session import Session
 from sidecar.signaling.teacher_rule import TeacherRule
@@ -150,8 +151,9 @@ class School:
         self.registry = Registry(self.worker.as_worker(), POLICIES[policy], limits, observer)
         self.limits = limits
         self.patience = patience
-        self.judge = Gate(teacher_rule)
         self.clock = FakeClock()
+        self.pin_rule = PinRule("", limits.max_pin_tries, self.clock)
+        self.judge = Gate(teacher_rule, self.pin_rule)
         self.clients: list[Client] = []
 
     def client(self, *, answers_pings: bool = True) -> Client:

@@ -29,3 +29,17 @@ def test_never_holds_more_than_the_capacity() -> None:
     bucket = TokenBucket(20, 10.0, clock)
     clock.now_s += 1_000_000
     assert taken(bucket, 30) == 20
+
+
+def test_how_long_it_takes_until_there_is_a_token() -> None:
+    clock = FakeClock()
+    bucket = TokenBucket(2, 8.0, clock)
+    assert bucket.wait_s() == 0
+    bucket.take()
+    assert bucket.wait_s() == 0
+    bucket.take()
+    assert bucket.wait_s() == 4
+    clock.now_s += 2
+    assert bucket.wait_s() == 2
+    clock.now_s += 2
+    assert bucket.wait_s() == 0

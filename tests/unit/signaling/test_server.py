@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from sidecar.signaling import server as server_module
 from sidecar.signaling.gate import Gate
 from sidecar.signaling.listen import listen
 from sidecar.signaling.origin import OriginRule, OwnHosts
+from sidecar.signaling.pin import PinRule
 from sidecar.signaling.server import MAX_FRAME_BYTES, ServerSnapshot, SignalingServer
 from sidecar.signaling.teacher_rule import TeacherRule
 
 ANYBODY_TEACHES = TeacherRule("any", "", lambda _address: False)
+NO_PIN = PinRule("", 1, time.monotonic)
 ORIGIN_RULE = OriginRule((), OwnHosts((), lambda _address: False))
 LIMITS = Limits()
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "samples"
@@ -95,7 +98,7 @@ class Site:
         self.network = DeadNetwork()
         worker = Worker(self.network, random.Random(1), max_incoming_bitrate_bps=6_000_000)
         self.server = SignalingServer(
-            worker, POLICIES["classroom"], limits, Gate(teacher_rule), ORIGIN_RULE
+            worker, POLICIES["classroom"], limits, Gate(teacher_rule, NO_PIN), ORIGIN_RULE
         )
         self.port = 0
 
