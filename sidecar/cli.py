@@ -14,7 +14,6 @@ from sidecar import __version__
 from sidecar.errors import SettingsError
 from sidecar.settings import OPTIONS, WORKER_FLAG, Settings
 from sidecar.settings_sources import CONFIG_VARIABLE, nearest, resolve
-from sidecar.signaling.lone_surrogates import without_surrogates
 
 PROGRAM = "classroom-sfu"
 
@@ -43,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return refuse(error)
     if print_config:
+        from sidecar.signaling.lone_surrogates import without_surrogates
+
         sys.stdout.write(without_surrogates(resolved.as_toml()))
         return 0
     # Imported here because --help and --print-config have no use for it.

@@ -15,7 +15,6 @@ from typing import Literal
 from msgspec import Struct
 
 from sidecar.limits import LIMITS, Limits
-from sidecar.signaling.origin import ANY_ORIGIN, OPAQUE_ORIGIN, parse_origin
 
 Policy = Literal["classroom", "open"]
 TeacherFrom = Literal["any", "local", "token"]
@@ -201,6 +200,9 @@ def pin_text(raw: object) -> str:
 
 
 def _origins(raw: object) -> tuple[str, ...]:
+    # Most runs have none before they serve.
+    from sidecar.signaling.origin import ANY_ORIGIN, OPAQUE_ORIGIN, parse_origin
+
     origins = []
     for entry in raw if isinstance(raw, list) else [raw]:
         origin = entry.strip() if isinstance(entry, str) else ""

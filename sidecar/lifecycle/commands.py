@@ -12,7 +12,6 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from sidecar.lifecycle.events import CommandId, Error, kebab_case
-from sidecar.signaling.lone_surrogates import mended
 
 MAX_LINE_BYTES: Final = 64 * 1024
 
@@ -104,6 +103,8 @@ def _decode(decoder: msgspec.json.Decoder[_T], line: bytes) -> _T:
     try:
         return decoder.decode(line)
     except msgspec.DecodeError:
+        from sidecar.signaling.lone_surrogates import mended  # most hosts make no mistakes
+
         text = line.decode()
         better = mended(text)
         if better == text:

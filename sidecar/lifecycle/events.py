@@ -5,15 +5,12 @@ The name of an event's class, in kebab-case, is the value of ``event`` in its li
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
-
-from sidecar.signaling.lone_surrogates import without_surrogates
 
 PROTOCOL_VERSION: Final = 1
 """Raised when a host must change to understand what is said."""
@@ -209,5 +206,9 @@ def encode_event(event: Event) -> bytes:
     try:
         return _ENCODER.encode(event) + b"\n"
     except UnicodeEncodeError:
+        import json  # it costs a start some milliseconds
+
+        from sidecar.signaling.lone_surrogates import without_surrogates
+
         text = json.dumps(msgspec.to_builtins(event), ensure_ascii=False)
         return without_surrogates(text).encode() + b"\n"
