@@ -25,6 +25,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_nacked_packets_per_second: int = 3000
     max_key_frames_per_minute: int = 12
     max_replays_per_minute: int = 60
+    max_connections: int = 450
+    max_connections_per_address: int = 128
+    max_unjoined_connections: int = 256
     max_messages_per_second: int = 300
     max_invalid_messages: int = 20
     max_chat_messages: int = 20
@@ -91,6 +94,24 @@ LIMITS: tuple[Limit, ...] = (
         1,
         6000,
         "starts of one video that one receiver may have in a minute, after four at once",
+    ),
+    Limit(
+        "max_connections",
+        1,
+        100_000,
+        "connections of all clients, where the system holds so many",
+    ),
+    Limit(
+        "max_connections_per_address",
+        1,
+        100_000,
+        "connections from one IPv4 address or one IPv6 network (/64) other than this computer's",
+    ),
+    Limit(
+        "max_unjoined_connections",
+        1,
+        100_000,
+        "connections that are not in a room (yet)",
     ),
     Limit(
         "max_messages_per_second",

@@ -18,9 +18,12 @@ from msgspec.structs import replace
 from sidecar.classroom.policy import POLICIES
 from sidecar.net.addresses import AddressBook
 from sidecar.net.media_port import MediaPort
+from sidecar.net.platform import connection_capacity, raise_file_limit, watched_sockets
 from sidecar.ports import Ports
 from sidecar.settings import Settings, is_address
 from sidecar.sfu import Worker
+from sidecar.signaling.accepted import ACCEPTING
+from sidecar.signaling.connection_table import ConnectionTable
 from sidecar.signaling.gate import Gate
 from sidecar.signaling.origin import OriginRule, OwnHosts, names_of
 from sidecar.signaling.pin import PinRule
@@ -86,6 +89,7 @@ async def serving(
             _make_origin_rule(settings, ports.address_book),
             observer,
             spread,
+            table=_make_connection_table(settings, ports.address_book),
         )
         await signaling.start(ports.listeners)
         try:
@@ -115,6 +119,17 @@ def start_media(
     )
     media_port.start(worker)
     return media_port, worker
+
+
+def _make_connection_table(settings: Settings, address_book: AddressBook) -> ConnectionTable:
+    """As large as the system lets it be."""
+    capacity = connection_capacity(
+        raise_file_limit(),
+        watched_sockets(),
+        workers=settings.num_workers,
+        accepting=ACCEPTING,
+    )
+    return ConnectionTable(settings, capacity, address_book.is_own)
 
 
 def _make_origin_rule(settings: Settings, address_book: AddressBook) -> OriginRule:

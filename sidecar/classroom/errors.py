@@ -26,6 +26,7 @@ class Fault(Enum):
     WRONG_PIN = ("Wrong PIN", "wrong-pin")
     TOO_MANY_PIN_TRIES = ("Too many wrong PINs", "too-many-pin-tries")
     ROOM_FULL = ("Room is full", "room-full")
+    SERVER_FULL = ("Server is full", "server-full")
     TOO_MANY_MESSAGES = ("Too many messages", "too-many-messages")
     TOO_MANY_CHAT_MESSAGES = ("Too many chat messages", "too-many-chat-messages")
     TOO_MANY_CHANGES = ("Too many requests, wait some seconds", "too-many-changes")

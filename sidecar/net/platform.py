@@ -44,6 +44,21 @@ _SEGMENT_SIZE: Final = struct.Struct("=H")
 _UP_AND_RUNNING: Final = 0x1 | 0x40
 """IFF_UP and IFF_RUNNING, on Linux and macOS alike (net/if.h)."""
 
+OPEN_FILES: Final = 4096
+"""How many a process may want to have open, its sockets included."""
+
+_WINDOWS_SELECT_SOCKETS: Final = 512
+"""What Python's ``select`` takes there (FD_SETSIZE); one more is an exception out of the loop."""
+
+_OTHER_FILES: Final = 64
+"""Beside WebSocket connections: listeners, UDP, logs, what the loop and Python itself need."""
+
+_FILES_PER_WORKER: Final = 4
+"""The pipes to another process, also while it is starting or ending."""
+
+_OTHER_WATCHED_SOCKETS: Final = 32
+"""Of those, the sockets that the loop waits for."""
+
 SOCKET_BUFFER_BYTES: Final = 2 * 1024 * 1024
 """A key frame to a full class is some 50 students x 60 packets x 1.2 kB in one burst."""
 
@@ -95,6 +110,52 @@ def event_loop_factory() -> asyncio.AbstractEventLoop:
     no ``add_reader``.
     """
     return FineEventLoop() if IS_WINDOWS else asyncio.SelectorEventLoop()
+
+
+def raise_file_limit() -> int | None:
+    """Has the system let this process open more files, as far as it may decide that itself.
+
+    Returns:
+        How many it may open now; None if nothing but memory limits them.
+    """
+    if IS_WINDOWS:
+        return None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def watched_sockets() -> int | None:
+    """How many sockets the event loop can wait for; None if as many as there may be files."""
+    return _WINDOWS_SELECT_SOCKETS if IS_WINDOWS else None
+
+
+def connection_capacity(
+    open_files: int | None, watched: int | None, *, workers: int, accepting: int
+) -> int | None:
+    """How many connections a process can hold besides everything else; at least one.
+
+    Args:
+        open_files: See `raise_file_limit`.
+        watched: See `watched_sockets`.
+        workers: How many further processes there may be.
+        accepting: How many sockets may be open that are no connections yet, or no longer.
+
+    Returns:
+        None if nothing limits them.
+    """
+    rooms = []
+    if open_files is not None:
+        rooms.append(open_files - _OTHER_FILES - _FILES_PER_WORKER * workers - accepting)
+    if watched is not None:
+        rooms.append(watched - _OTHER_WATCHED_SOCKETS)
+    return max(1, min(rooms)) if rooms else None
 
 
 def configure_media_socket(media_socket: socket.socket) -> int:

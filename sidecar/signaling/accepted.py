@@ -14,7 +14,18 @@ from websockets.server import ServerProtocol
 
 from sidecar.limits import Limits
 from sidecar.signaling.connection import TOO_MANY_MESSAGES, WebSocketConnection
+from sidecar.signaling.connection_table import ConnectionTable, Place
 from sidecar.signaling.limits import MESSAGES_INTERVAL_S, TokenBucket
+
+ACCEPTED_AT_ONCE: Final = 8
+"""By one listener, before those that came before are looked at."""
+
+ACCEPTING: Final = 4 * 4 * ACCEPTED_AT_ONCE
+"""How many sockets may be open for which there is no place (yet): it takes the loop four turns to
+accept one, look at it and close it, and there are up to four listeners."""
+
+BACKLOG: Final = 128
+"""How many the system keeps waiting meanwhile: a whole class comes in the same moment."""
 
 READ_BYTES: Final = 4096
 """Taken from a socket at once: hundreds of frames, which are all decoded before anybody else has
@@ -31,23 +42,50 @@ class AcceptedConnection(ServerConnection):
         protocol: As of websockets.
         server: Likewise.
         limits: What its client may use.
+        table: Where it needs a place.
         options: As of websockets.
+
+    Attributes:
+        place: Its place in the table; None if there is none, and it is cut at once.
     """
 
     def __init__(
-        self, protocol: ServerProtocol, server: Server, *, limits: Limits, **options: Any
+        self,
+        protocol: ServerProtocol,
+        server: Server,
+        *,
+        limits: Limits,
+        table: ConnectionTable,
+        **options: Any,
     ) -> None:
         super().__init__(protocol, server, **options)
+        self.place: Place | None = None
+        self._table = table
         max_frames = FRAMES_PER_MESSAGE * limits.max_messages_per_second
         self._frames = TokenBucket(max_frames, MESSAGES_INTERVAL_S, time.monotonic)
         self._closing: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is ours from here on."""
+        """The socket is ours from here on, if there is a place for it.
+
+        Otherwise nothing has begun yet: the loop does not even wait for it.
+        """
+        assert isinstance(transport, asyncio.Transport)
+        peer = transport.get_extra_info("peername")
+        self.place = self._table.take(peer[0] if peer else None, transport.abort)
+        if self.place is None:
+            transport.abort()
+            return
         _send_at_once(transport)
         # CPython's own buffer is 256 KiB, which a client can fill with tens of thousands of frames.
         transport.max_size = READ_BYTES  # type: ignore[attr-defined]
         super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        if self.place is not None:
+            self._table.release(self.place)
+            super().connection_lost(exc)
 
     def process_event(self, event: Event) -> None:
         """Take the request for a WebSocket, or one frame of it.

@@ -59,6 +59,11 @@ class Dialogue:
         """Whether the client is in a room of this process."""
         return self._seat is not None
 
+    @property
+    def is_in_a_room(self) -> bool:
+        """Whether the client is in a room, of whichever process."""
+        return self._seat is not None or self._representative is not None
+
     async def handle(self, frame: str | bytes) -> None:
         """Do what a frame asks for and deliver the answer. The next one must wait for it."""
         if self._representative is not None:

@@ -19,14 +19,17 @@ from sidecar.classroom.policy import Policy
 from sidecar.classroom.snapshot import RoomSnapshot, room_snapshot
 from sidecar.limits import Limits
 from sidecar.sfu import Worker
-from sidecar.signaling.accepted import AcceptedConnection
+from sidecar.signaling.accept_errors import sum_up_accept_errors
+from sidecar.signaling.accepted import ACCEPTED_AT_ONCE, BACKLOG, AcceptedConnection
 from sidecar.signaling.connection import CLOSE_TIMEOUT_S, GOING_AWAY, WebSocketConnection
+from sidecar.signaling.connection_table import ConnectionTable
 from sidecar.signaling.elsewhere import Elsewhere
 from sidecar.signaling.frame_log import hide_secrets
 from sidecar.signaling.gate import Judge
 from sidecar.signaling.origin import OriginCheck, OriginRule
 from sidecar.signaling.registry import Observer, Registry
 from sidecar.signaling.session import Session
+from sidecar.signaling.standing import Standing
 
 MAX_FRAME_BYTES: Final = 256 * 1024
 OPEN_TIMEOUT_S: Final = 10.0
@@ -54,6 +57,7 @@ class SignalingServer:
         origin_rule: Which web pages may connect.
         observer: Sees who comes and goes in the rooms of this process.
         elsewhere: Where rooms may be as well; None if all are here.
+        table: Where each connection needs a place.
     """
 
     def __init__(
@@ -65,11 +69,14 @@ class SignalingServer:
         origin_rule: OriginRule,
         observer: Observer | None = None,
         elsewhere: Elsewhere | None = None,
+        *,
+        table: ConnectionTable,
     ) -> None:
         self._registry = Registry(worker, policy, limits, observer)
         self._judge = judge
         self._origins = OriginCheck(origin_rule)
         self._limits = limits
+        self._table = table
         self._elsewhere = elsewhere
         self._servers: list[Server] = []
         self._sessions: set[Session] = set()
@@ -77,6 +84,8 @@ class SignalingServer:
     async def start(self, listeners: Iterable[socket.socket]) -> None:
         """Serve on sockets that listen; called once. They are closed with the server."""
         hide_secrets()
+        make_connection = partial(AcceptedConnection, limits=self._limits, table=self._table)
+        sum_up_accept_errors(asyncio.get_running_loop())
         for each in listeners:
             server = await serve(
                 self._serve,
@@ -90,8 +99,11 @@ class SignalingServer:
                 ping_timeout=PING_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
                 server_header=None,
-                create_connection=partial(AcceptedConnection, limits=self._limits),  # type: ignore[arg-type]
+                create_connection=make_connection,  # type: ignore[arg-type]
+                backlog=ACCEPTED_AT_ONCE,
             )
+            # asyncio takes as many at once as it has the system keep waiting.
+            each.listen(BACKLOG)
             self._servers.append(server)
 
     async def close(self) -> None:
@@ -119,11 +131,12 @@ class SignalingServer:
         return connection.respond(http.HTTPStatus.FORBIDDEN, "This page may not connect.\n")
 
     async def _serve(self, websocket: ServerConnection) -> None:
+        assert isinstance(websocket, AcceptedConnection) and websocket.place is not None
         connection = WebSocketConnection(websocket)
         session = Session(
             connection,
             self._registry,
-            self._judge,
+            Standing(self._table, websocket.place, self._judge),
             self._limits,
             time.monotonic,
             self._elsewhere,

@@ -12,6 +12,7 @@ from sidecar.classroom.errors import ClassroomError, Fault
 from sidecar.limits import Limits
 from sidecar.signaling.allowance import Allowance
 from sidecar.signaling.connection import (
+    FULL,
     NORMAL,
     TOO_MANY_INVALID_MESSAGES,
     TOO_MANY_MESSAGES,
@@ -23,12 +24,12 @@ from sidecar.signaling.connection import (
 from sidecar.signaling.decoding import peek
 from sidecar.signaling.dialogue import Dialogue
 from sidecar.signaling.elsewhere import Elsewhere
-from sidecar.signaling.gate import Judge
 from sidecar.signaling.limits import USUAL_PATIENCE, Patience
 from sidecar.signaling.messages import RequestId
 from sidecar.signaling.outbox import Outbox
 from sidecar.signaling.registry import Registry
 from sidecar.signaling.replies import encode_reply, error_reply
+from sidecar.signaling.standing import Standing
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Session:
     Args:
         connection: The session closes it when done.
         registry: Where the client may take a seat.
-        judge: Whether the client may come in, and as what.
+        standing: Whether the client may come in, and as what.
         limits: What the client may do.
         clock: Monotonic, in seconds.
         elsewhere: Where rooms may be as well; None if all are here.
@@ -52,14 +53,15 @@ class Session:
         self,
         connection: Connection,
         registry: Registry,
-        judge: Judge,
+        standing: Standing,
         limits: Limits,
         clock: Callable[[], float],
         elsewhere: Elsewhere | None = None,
         patience: Patience = USUAL_PATIENCE,
     ) -> None:
         self._connection = connection
-        self._dialogue = Dialogue(self, registry, judge, elsewhere)
+        self._dialogue = Dialogue(self, registry, standing.judge, elsewhere)
+        self._standing = standing
         self._patience = patience
         self._allowance = Allowance(limits, clock)
         self._outbox = Outbox(patience.max_waiting_bytes, partial(self.stop, TOO_SLOW))
@@ -137,7 +139,7 @@ class Session:
             request_type, request_id = peek(frame)
             fault = self._allowance.refusal(request_type)
             if fault is None:
-                await self._dialogue.handle(frame)
+                await self._handle(frame)
             elif fault is not Fault.TOO_MANY_MESSAGES or self._allowance.may_go_on():
                 self._refuse(fault, request_type, request_id)
             else:
@@ -148,6 +150,12 @@ class Session:
             await asyncio.sleep(0)
             # Whoever doesn't read the answers gets no further ones.
             await self._outbox.wait_until_it_flows()
+
+    async def _handle(self, frame: str | bytes) -> None:
+        await self._dialogue.handle(frame)
+        self._standing.note(has_joined=self._dialogue.is_in_a_room)
+        if self._standing.is_refused:
+            self.stop(FULL)
 
     def _refuse(self, fault: Fault, request_type: str | None, request_id: RequestId | None) -> None:
         reply = error_reply(ClassroomError(fault), request_type)

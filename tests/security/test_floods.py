@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from websockets.frames import Frame, Opcode
 
 from tests.interop.conftest import StartSfu
+from tests.support.attack import expect_undisturbed, heard, message, who
 from tests.support.classroom import Classroom
 from tests.support.sfu_process import SfuProcess
 from tests.support.signaling import SignalingClient
-from tests.support.synthetic import SyntheticStudent, SyntheticTeacher, eventually
+from tests.support.synthetic import eventually
 
-FRAMES = 30
 CHATS = 299
 
 HonestClass = tuple[SfuProcess, Classroom]
@@ -34,35 +33,6 @@ async def honest_class(
         classroom = Classroom(sfu.url)
         yield sfu, classroom
         await classroom.leave()
-
-
-def who(room_id: str, peer_id: str) -> dict[str, Any]:
-    return {"roomId": room_id, "peerId": peer_id, "name": peer_id, "isTeacher": False}
-
-
-def message(type_: str, data: object = None, request_id: int | None = None) -> Frame:
-    """A request as a WebSocket frame."""
-    extra = {} if request_id is None else {"id": request_id}
-    return Frame(Opcode.TEXT, json.dumps({"type": type_, "data": data, **extra}).encode())
-
-
-async def expect_undisturbed(
-    teacher: SyntheticTeacher, students: Sequence[SyntheticStudent]
-) -> None:
-    """The class goes on for some frames, and nothing that was sent is missing anywhere."""
-    goal = teacher.outgoing.source.frames + FRAMES
-    await eventually(lambda: teacher.outgoing.source.frames >= goal, "the teacher sends on")
-    await teacher.outgoing.stop()
-    await eventually(
-        lambda: all(student.has_everything(teacher) for student in students),
-        lambda: "\n".join(student.describe() for student in students),
-    )
-    for peer in (teacher, *students):
-        await peer.signaling.request("getProducers")
-
-
-def heard(client: SignalingClient, type_: str) -> list[Any]:
-    return [data for name, data in client.events if name == type_]
 
 
 async def test_two_students_who_flood_the_chat_cut_nobody_off(honest_class: HonestClass) -> None:

@@ -98,6 +98,7 @@ def test_the_words_that_clients_show() -> None:
         "Wrong PIN": "wrong-pin",
         "Too many wrong PINs": "too-many-pin-tries",
         "Room is full": "room-full",
+        "Server is full": "server-full",
         "Too many messages": "too-many-messages",
         "Too many chat messages": "too-many-chat-messages",
         "Too many requests, wait some seconds": "too-many-changes",

@@ -23,12 +23,15 @@ from sidecar.net.platform import (
     InputKind,
     background_process_flags,
     configure_media_socket,
+    connection_capacity,
     event_loop_factory,
     ignore_stop_signals,
     input_kind,
     lock_file,
     on_stop_signal,
+    raise_file_limit,
     resident_memory_bytes,
+    watched_sockets,
 )
 
 POSIX_ONLY = pytest.mark.skipif(platform.IS_WINDOWS, reason="needs a POSIX system")
@@ -498,3 +501,68 @@ def test_a_process_that_nobody_sees_has_no_window(monkeypatch: pytest.MonkeyPatc
     assert background_process_flags() == 0x08000000
     monkeypatch.delattr(subprocess, "CREATE_NO_WINDOW")
     assert background_process_flags() == 0
+
+
+@pytest.mark.parametrize(
+    ("open_files", "watched", "workers", "capacity"),
+    [
+        (None, None, 64, None),
+        (None, 512, 64, 480),
+        (1024, None, 3, 820),
+        (4096, None, 64, 3648),
+        (4096, 512, 1, 480),
+        (512, None, 3, 308),
+        (256, None, 3, 52),
+        (64, None, 3, 1),
+    ],
+)
+def test_how_many_connections_there_is_room_for(
+    open_files: int | None, watched: int | None, workers: int, capacity: int | None
+) -> None:
+    assert connection_capacity(open_files, watched, workers=workers, accepting=128) == capacity
+
+
+def test_windows_waits_for_so_many_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "IS_WINDOWS", True)
+    assert (raise_file_limit(), watched_sockets()) == (None, 512)
+
+
+@POSIX_ONLY
+class TestFileLimit:
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            ((256, 100_000), (4096, 100_000)),
+            ((256, 1024), (1024, 1024)),
+            ((256, -1), (4096, -1)),
+            ((10_000, 100_000), (10_000, 100_000)),
+            ((4096, 4096), (4096, 4096)),
+            ((-1, -1), (-1, -1)),
+        ],
+    )
+    def test_is_raised_as_far_as_may_be(
+        self, monkeypatch: pytest.MonkeyPatch, before: tuple[int, int], after: tuple[int, int]
+    ) -> None:
+        limits = [before]
+        resource = types.SimpleNamespace(
+            RLIMIT_NOFILE=7,
+            RLIM_INFINITY=-1,
+            getrlimit=lambda _which: limits[-1],
+            setrlimit=lambda _which, limit: limits.append(limit),
+        )
+        monkeypatch.setitem(sys.modules, "resource", resource)
+        assert raise_file_limit() == (None if after[0] == -1 else after[0])
+        assert limits[-1] == after
+
+    def test_stays_where_the_system_says_no(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(_which: int, _limit: tuple[int, int]) -> None:
+            raise ValueError("not so many")
+
+        resource = types.SimpleNamespace(
+            RLIMIT_NOFILE=7,
+            RLIM_INFINITY=-1,
+            getrlimit=lambda _which: (256, -1),
+            setrlimit=refuse,
+        )
+        monkeypatch.setitem(sys.modules, "resource", resource)
+        assert raise_file_limit() == 256

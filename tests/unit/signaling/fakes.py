@@ -9,12 +9,14 @@ from typing import Any
 from sidecar.classroom.policy import POLICIES
 from sidecar.limits import Limits
 from sidecar.signaling.connection import CloseReason, Disconnected
+from sidecar.signaling.connection_table import ConnectionTable
 from sidecar.signaling.elsewhere import Elsewhere
 from sidecar.signaling.gate import Gate
 from sidecar.signaling.limits import Patience
 from sidecar.signaling.pin import PinRule
 from sidecar.signaling.registry import Observer, Registry
 from sidecar.signaling.session import Session
+from sidecar.signaling.standing import Standing
 from sidecar.signaling.teacher_rule import TeacherRule
 from tests.unit.classroom.fakes import LIMITS, FakeWorker
 
@@ -94,10 +96,12 @@ class Client:
 
     def __init__(self, school: School, connection: FakeConnection) -> None:
         self.connection = connection
+        self.place = school.table.take(connection.remote_address, connection.disconnect)
+        assert self.place is not None
         self.session = Session(
             connection,
             school.registry,
-            school.judge,
+            Standing(school.table, self.place, school.judge),
             school.limits,
             school.clock,
             school.elsewhere,
@@ -151,6 +155,7 @@ class School:
         self.registry = Registry(self.worker.as_worker(), POLICIES[policy], limits, observer)
         self.limits = limits
         self.patience = patience
+        self.table = ConnectionTable(limits, None, lambda _address: True)
         self.clock = FakeClock()
         self.pin_rule = PinRule("", limits.max_pin_tries, self.clock)
         self.judge = Gate(teacher_rule, self.pin_rule)

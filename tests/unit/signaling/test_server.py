@@ -20,6 +20,7 @@ from sidecar.ortc.parameters import DtlsFingerprint, DtlsParameters, IceCandidat
 from sidecar.sfu import Link, Recipients, WebRtcTransport, Worker
 from sidecar.sfu.batch import Packets
 from sidecar.signaling import server as server_module
+from sidecar.signaling.connection_table import ConnectionTable
 from sidecar.signaling.gate import Gate
 from sidecar.signaling.listen import listen
 from sidecar.signaling.origin import OriginRule, OwnHosts
@@ -97,8 +98,14 @@ class Site:
     ) -> None:
         self.network = DeadNetwork()
         worker = Worker(self.network, random.Random(1), max_incoming_bitrate_bps=6_000_000)
+        table = ConnectionTable(limits, None, lambda _address: True)
         self.server = SignalingServer(
-            worker, POLICIES["classroom"], limits, Gate(teacher_rule, NO_PIN), ORIGIN_RULE
+            worker,
+            POLICIES["classroom"],
+            limits,
+            Gate(teacher_rule, NO_PIN),
+            ORIGIN_RULE,
+            table=table,
         )
         self.port = 0
 

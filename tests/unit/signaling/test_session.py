@@ -11,12 +11,14 @@ from sidecar.limits import Limits
 from sidecar.ortc.errors import OrtcError
 from sidecar.sfu import SfuError
 from sidecar.signaling.connection import (
+    FULL,
     NORMAL,
     TOO_MANY_INVALID_MESSAGES,
     TOO_MANY_MESSAGES,
     TOO_SLOW,
 )
 from sidecar.signaling.limits import Patience
+from sidecar.signaling.teacher_rule import TeacherRule
 from tests.unit.signaling.fakes import Client, School
 
 DTLS = {"role": "client", "fingerprints": [{"algorithm": "sha-256", "value": "AB:CD"}]}
@@ -424,6 +426,35 @@ class TestAllowances:
             assert (await client.request("consume", consume))["data"]["code"] != "too-many-changes"
         reply = await client.request("consume", consume, id="eleventh")
         assert (reply["id"], reply["data"]["code"]) == ("eleventh", "too-many-changes")
+        await school.close()
+
+
+class TestTooManyConnections:
+    async def test_who_joins_stays_and_who_leaves_may_have_to_go(self) -> None:
+        school = School(limits=Limits(max_unjoined_connections=1))
+        ann = school.client()
+        await ann.join("ann")
+        waits = school.client()
+        ben = school.client()
+        await waits.task
+        assert (await ben.join("ben"))["type"] == "joined"
+        await ben.request("leave")
+        school.client()
+        await ben.task
+        ben = school.client()
+        assert (await ben.join("ben"))["type"] == "joined"
+        await school.close()
+
+    async def test_only_a_proven_teacher_gets_into_a_full_server(self) -> None:
+        rule = TeacherRule("token", "secret", lambda _address: False)
+        school = School(limits=Limits(max_connections=1), teacher_rule=rule)
+        await school.client().join("ann")
+        student, teacher = school.client(), school.client()
+        assert (await student.join("ben"))["data"]["code"] == "server-full"
+        await student.task
+        assert student.connection.closed_with == FULL
+        who = {"roomId": "room", "peerId": "t", "name": "T", "isTeacher": True}
+        assert (await teacher.request("join", who | {"token": "secret"}))["type"] == "joined"
         await school.close()
 
 
