@@ -28,6 +28,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_connections: int = 450
     max_connections_per_address: int = 128
     max_unjoined_connections: int = 256
+    max_rooms: int = 100
+    max_producers_per_peer: int = 32
+    max_consumers_per_peer: int = 400
+    max_producers: int = 2000
+    max_consumers: int = 20_000
     max_messages_per_second: int = 300
     max_invalid_messages: int = 20
     max_chat_messages: int = 20
@@ -112,6 +117,36 @@ LIMITS: tuple[Limit, ...] = (
         1,
         100_000,
         "connections that are not in a room (yet)",
+    ),
+    Limit(
+        "max_rooms",
+        1,
+        100_000,
+        "rooms, in all processes together",
+    ),
+    Limit(
+        "max_producers_per_peer",
+        1,
+        100_000,
+        "streams that one peer may send at the same time",
+    ),
+    Limit(
+        "max_consumers_per_peer",
+        1,
+        100_000,
+        "streams that one peer may receive at the same time",
+    ),
+    Limit(
+        "max_producers",
+        1,
+        1_000_000,
+        "streams that are sent by all peers, for each process",
+    ),
+    Limit(
+        "max_consumers",
+        1,
+        1_000_000,
+        "streams that are received by all peers, for each process",
     ),
     Limit(
         "max_messages_per_second",

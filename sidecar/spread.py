@@ -84,7 +84,7 @@ class Spread:
         def make_start() -> Start:
             return Start(self._settings)
 
-        return Pool(self._max_workers, make_start, self._observer, self._on_lost)
+        return Pool(self._max_workers, self._settings, make_start, self._observer, self._on_lost)
 
 
 def _max_workers(settings: Settings) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
+from sidecar.classroom import usage
 from sidecar.classroom.errors import ClassroomError, Fault
 from sidecar.classroom.events import (
     ChatMessage,
@@ -26,6 +27,7 @@ from sidecar.classroom.peer import Direction, Peer
 from sidecar.classroom.policy import Policy
 from sidecar.classroom.publication import Publication
 from sidecar.classroom.text import one_line, speech
+from sidecar.classroom.usage import Totals
 from sidecar.limits import Limits
 from sidecar.ortc.errors import OrtcError
 from sidecar.ortc.parameters import MediaKind, RtpCapabilities, RtpParameters
@@ -42,16 +44,24 @@ class Room:
         router: Carries this room's media; the room owns it.
         policy: Who may send what to whom.
         limits: What peers may use.
+        totals: What all rooms use.
         publish: Is called with those who are to be told and with what.
     """
 
     def __init__(
-        self, room_id: str, router: Router, policy: Policy, limits: Limits, publish: Publish
+        self,
+        room_id: str,
+        router: Router,
+        policy: Policy,
+        limits: Limits,
+        totals: Totals,
+        publish: Publish,
     ) -> None:
         self.id = room_id
         self._router = router
         self._policy = policy
         self._limits = limits
+        self._totals = totals
         self._publish = publish
         self._peers: dict[str, Peer] = {}
         self._publications: dict[str, Publication] = {}
@@ -60,6 +70,16 @@ class Room:
     def peers(self) -> tuple[Peer, ...]:
         """Who is here, in the order of coming."""
         return tuple(self._peers.values())
+
+    @property
+    def producers_count(self) -> int:
+        """How many streams are sent here."""
+        return len(self._publications)
+
+    @property
+    def consumers_count(self) -> int:
+        """How many streams are received here."""
+        return sum(len(peer.consumers) for peer in self._peers.values())
 
     @property
     def rtp_capabilities(self) -> RtpCapabilities:
@@ -125,11 +145,12 @@ class Room:
         """Let a peer send a stream, and announce it.
 
         Raises:
-            ClassroomError: Against the rules, or without a send transport.
+            ClassroomError: Against the rules, one too many, or without a send transport.
             OrtcError: The parameters are invalid or not supported.
             SfuError: The transport refuses.
         """
         _refuse(self._policy.produce_fault(peer, kind))
+        _refuse(usage.produce_fault(peer, self._limits, self._totals))
         transport = peer.transport("send", Fault.SEND_TRANSPORT_NOT_FOUND)
         producer = transport.produce(kind, rtp_parameters)
         peer.producers[producer.id] = producer
@@ -181,11 +202,11 @@ class Room:
             self._tell_audience(self._publications[producer_id], ProducerResumed)
 
     def consume(self, peer: Peer, producer_id: str, rtp_capabilities: RtpCapabilities) -> Consumer:
-        """Send a stream to a peer; it starts paused.
+        """Send a stream to a peer; it starts paused. Where the peer had it before, that ends.
 
         Raises:
-            ClassroomError: Against the rules, no such producer, no receive transport, or nothing
-                in common between the stream and the peer's capabilities.
+            ClassroomError: Against the rules, no such producer, one too many, no receive
+                transport, or nothing in common between the stream and the peer's capabilities.
             SfuError: The transport refuses.
         """
         publication = self._publications.get(producer_id)
@@ -194,10 +215,15 @@ class Room:
         producer = publication.producer
         _refuse(self._policy.consume_fault(peer, publication.owner, producer.kind))
         transport = peer.transport("recv", Fault.RECV_TRANSPORT_NOT_FOUND)
+        earlier = [each for each in peer.consumers.values() if each.producer_id == producer_id]
+        if not earlier:
+            _refuse(usage.consume_fault(peer, self._limits, self._totals))
         try:
             consumer = transport.consume(producer, rtp_capabilities)
         except OrtcError as error:
             raise ClassroomError(Fault.CANNOT_CONSUME) from error
+        for each in earlier:
+            self.close_consumer(peer, each.id)
         consumer.on_closed = partial(_forget_consumer, peer, consumer.id)
         peer.consumers[consumer.id] = consumer
         publication.audience.add(peer)

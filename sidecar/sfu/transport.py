@@ -50,6 +50,9 @@ MAX_RTP_BYTES: Final = 1344
 MAX_COMPOUND_BYTES: Final = 1200
 """Of RTCP: a datagram that no path has to fragment."""
 
+MAX_CONSUMERS_EVER: Final = 30_000
+"""One after another on one transport: none of their SSRCs may be used again under its keys."""
+
 _MAX_RTP_COST: Final = MAX_RTP_BYTES + RTP_SURCHARGE_BYTES
 _ANYTHING: Final = 1 << 62
 _NEVER: Final = 1 << 62
@@ -171,10 +174,12 @@ class WebRtcTransport:
 
         Raises:
             OrtcError: The peer can't play it.
-            SfuError: The producer is closed.
+            SfuError: The producer is closed, or the transport has had more consumers than it can.
         """
         if producer.closed:
             raise SfuError("Producer not found", "producer-not-found")
+        if self._next_mid >= MAX_CONSUMERS_EVER:
+            raise SfuError("Transport used up, create a new one", "transport-used-up")
         mid = str(self._next_mid)
         consumer = self.router.make_consumer(producer, rtp_capabilities, self, mid)
         self._next_mid += 1

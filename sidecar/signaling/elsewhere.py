@@ -39,4 +39,7 @@ class Elsewhere(Protocol):
         Returns:
             Who speaks for the client there; None if the room's home is here. In that case nothing
             has been awaited since that was decided.
+
+        Raises:
+            ClassroomError: It would be one room too many.
         """

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from sidecar.classroom.errors import Fault
+from sidecar.classroom.errors import ClassroomError, Fault
 from sidecar.classroom.events import Event
 from sidecar.classroom.peer import Peer
 from sidecar.classroom.policy import Policy
 from sidecar.classroom.room import Room
+from sidecar.classroom.usage import room_fault
 from sidecar.limits import Limits
 from sidecar.sfu import Worker
 from sidecar.signaling.replies import encode_event
@@ -98,6 +99,16 @@ class Registry:
         """How many have a place, in all rooms."""
         return len(self._seats)
 
+    @property
+    def producers(self) -> int:
+        """How many streams are sent, in all rooms."""
+        return sum(room.producers_count for room in self._rooms.values())
+
+    @property
+    def consumers(self) -> int:
+        """How many streams are received, in all rooms."""
+        return sum(room.consumers_count for room in self._rooms.values())
+
     def holds(self, room_id: str) -> bool:
         """Whether a room is here, or will be as soon as somebody who waits is let in."""
         return room_id in self._rooms or room_id in self._expected
@@ -123,10 +134,10 @@ class Registry:
         """Give a peer a place.
 
         Raises:
-            ClassroomError: Somebody is in the way, or the room is full.
+            ClassroomError: Somebody is in the way, the room is full, or it would be one too many.
             SfuError: The room would be new and can't be had.
         """
-        room = self._rooms.get(room_id) or self._open(room_id)
+        room = self._rooms.get(room_id) or self._open(room_id, peer)
         room.add(peer)
         seat = self._seats[peer] = Seat(room, peer, member)
         if self._observer is not None:
@@ -152,9 +163,12 @@ class Registry:
         """Whether its peer is still there."""
         return seat.peer in self._seats
 
-    def _open(self, room_id: str) -> Room:
+    def _open(self, room_id: str, first: Peer) -> Room:
+        fault = room_fault(len(self._rooms), self._limits, is_proven=first.is_proven)
+        if fault is not None:
+            raise ClassroomError(fault)
         router = self._worker.create_router()
-        room = Room(room_id, router, self._policy, self._limits, self._deliver)
+        room = Room(room_id, router, self._policy, self._limits, self, self._deliver)
         self._rooms[room_id] = room
         return room
 

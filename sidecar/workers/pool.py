@@ -9,7 +9,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from sidecar.classroom.errors import ClassroomError
+from sidecar.classroom.usage import room_fault
 from sidecar.lifecycle.status import Others
+from sidecar.limits import Limits
 from sidecar.net.addresses import InterfaceAddress
 from sidecar.signaling.client import Client
 from sidecar.signaling.registry import Observer, Registry
@@ -45,6 +48,7 @@ class Pool:
 
     Args:
         max_workers: How many there may be besides the main process.
+        limits: How many rooms there may be, in all processes together.
         make_start: What a new worker is told first.
         observer: Sees who comes and goes.
         on_lost: Is called with words for people when a worker has ended that was not to.
@@ -55,6 +59,7 @@ class Pool:
     def __init__(
         self,
         max_workers: int,
+        limits: Limits,
         make_start: Callable[[], Start],
         observer: Observer | None,
         on_lost: Callable[[str], None],
@@ -62,6 +67,7 @@ class Pool:
         idle_s: float = IDLE_S,
     ) -> None:
         self._max_workers = max_workers
+        self._limits = limits
         self._make_start = make_start
         self._observer = observer
         self._on_lost = on_lost
@@ -79,7 +85,7 @@ class Pool:
         self, client: Client, room_id: str, here: Registry, *, is_proven: bool
     ) -> Relay | None:
         """See ``Elsewhere``."""
-        while (worker := self._place(room_id, here)) is not None:
+        while (worker := self._place(room_id, here, is_proven=is_proven)) is not None:
             worker.claim(room_id)
             try:
                 if await worker.ready():
@@ -122,13 +128,16 @@ class Pool:
                 worker.kill()
             await self._all_gone(KILL_TIMEOUT_S)
 
-    def _place(self, room_id: str, here: Registry) -> WorkerProcess | None:
+    def _place(self, room_id: str, here: Registry, *, is_proven: bool) -> WorkerProcess | None:
         if here.holds(room_id):
             return None
         for worker in self._workers:
             if worker.holds(room_id):
                 return worker
         loads = [Load(here.peers, len(here.rooms)), *(worker.load for worker in self._workers)]
+        fault = room_fault(sum(load.rooms for load in loads), self._limits, is_proven=is_proven)
+        if fault is not None:
+            raise ClassroomError(fault)
         may_start = (
             len(self._workers) < self._max_workers and self._loop.time() >= self._may_start_at_s
         )

@@ -24,7 +24,9 @@ class FakePool:
 
     made: list[FakePool]
 
-    def __init__(self, max_workers: int, make_start: Any, *_others: object) -> None:
+    def __init__(
+        self, max_workers: int, _limits: object, make_start: Any, *_others: object
+    ) -> None:
         self.max_workers = max_workers
         self.make_start = make_start
         self.represented: list[str] = []

@@ -168,7 +168,17 @@ class Stage:
     def __init__(self, policy: str = "classroom", limits: Limits = LIMITS) -> None:
         self.router = FakeRouter()
         self.told: list[tuple[str, Event]] = []
-        self.room = Room("room", cast(Router, self.router), POLICIES[policy], limits, self._publish)
+        self.room = Room(
+            "room", cast(Router, self.router), POLICIES[policy], limits, self, self._publish
+        )
+
+    @property
+    def producers(self) -> int:
+        return self.room.producers_count
+
+    @property
+    def consumers(self) -> int:
+        return self.room.consumers_count
 
     def enter(self, peer_id: str, *, is_teacher: bool = False) -> Peer:
         peer = Peer(peer_id, peer_id.title(), is_teacher)

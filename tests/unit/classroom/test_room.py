@@ -408,3 +408,67 @@ def test_snapshot() -> None:
     assert room_snapshot(stage.room) == RoomSnapshot(
         "room", (PeerSnapshot("ann", "Ann", False, {"recv": transport.stats()}),)
     )
+
+
+class TestLimits:
+    def test_streams_that_one_peer_sends(self) -> None:
+        stage = Stage("open", Limits(max_producers_per_peer=2))
+        ann, ben = stage.connected("ann"), stage.connected("ben")
+        first = stage.room.produce(ann, "audio", RTP_PARAMETERS)
+        stage.room.produce(ann, "video", RTP_PARAMETERS)
+        with pytest.raises(ClassroomError) as refused:
+            stage.room.produce(ann, "audio", RTP_PARAMETERS)
+        assert refused.value.fault is Fault.TOO_MANY_PRODUCERS
+        stage.room.produce(ben, "audio", RTP_PARAMETERS)
+        stage.room.close_producer(ann, first.id)
+        stage.room.produce(ann, "audio", RTP_PARAMETERS)
+
+    def test_streams_that_all_send(self) -> None:
+        stage = Stage("open", Limits(max_producers=2))
+        ann, teacher = stage.connected("ann"), stage.connected("teacher", is_teacher=True)
+        for _ in range(2):
+            stage.room.produce(ann, "audio", RTP_PARAMETERS)
+        for peer in (ann, teacher):
+            with pytest.raises(ClassroomError) as refused:
+                stage.room.produce(peer, "audio", RTP_PARAMETERS)
+            assert refused.value.fault is Fault.TOO_MANY_PRODUCERS
+        teacher.is_proven = True
+        stage.room.produce(teacher, "video", RTP_PARAMETERS)
+        stage.room.remove(ann)
+        stage.room.produce(stage.connected("ben"), "audio", RTP_PARAMETERS)
+
+    def test_streams_that_one_peer_receives(self) -> None:
+        stage = Stage("open", Limits(max_consumers_per_peer=2))
+        ann, ben = stage.connected("ann"), stage.connected("ben")
+        sent = [stage.room.produce(ann, "audio", RTP_PARAMETERS).id for _ in range(3)]
+        for producer_id in sent[:2]:
+            stage.room.consume(ben, producer_id, OPUS_ONLY)
+        with pytest.raises(ClassroomError) as refused:
+            stage.room.consume(ben, sent[2], OPUS_ONLY)
+        assert refused.value.fault is Fault.TOO_MANY_CONSUMERS
+        stage.room.consume(ben, sent[1], OPUS_ONLY)
+        stage.room.close_producer(ann, sent[0])
+        stage.room.consume(ben, sent[2], OPUS_ONLY)
+
+    def test_streams_that_all_receive(self) -> None:
+        stage = Stage("open", Limits(max_consumers=1))
+        ann, ben = stage.connected("ann"), stage.connected("ben")
+        teacher = stage.connected("teacher", is_teacher=True)
+        sent = stage.room.produce(teacher, "audio", RTP_PARAMETERS).id
+        stage.room.consume(ann, sent, OPUS_ONLY)
+        with pytest.raises(ClassroomError) as refused:
+            stage.room.consume(ben, sent, OPUS_ONLY)
+        assert refused.value.fault is Fault.TOO_MANY_CONSUMERS
+        ben.is_proven = True
+        stage.room.consume(ben, sent, OPUS_ONLY)
+
+    def test_one_stream_is_received_once(self) -> None:
+        stage = Stage()
+        teacher, student = stage.connected("t", is_teacher=True), stage.connected("s")
+        sent = stage.room.produce(teacher, "video", RTP_PARAMETERS).id
+        consumers = [stage.room.consume(student, sent, OPUS_ONLY) for _ in range(300)]
+        assert [each.closed for each in consumers] == [True] * 299 + [False]
+        assert list(student.consumers) == [consumers[-1].id]
+        with pytest.raises(ClassroomError):
+            stage.room.consume(student, sent, RtpCapabilities(codecs=()))
+        assert not consumers[-1].closed

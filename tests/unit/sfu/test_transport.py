@@ -16,6 +16,7 @@ from sidecar.rtp.rtcp import (
     parse_rtcp,
 )
 from sidecar.sfu import SfuError
+from sidecar.sfu import transport as transport_module
 from sidecar.sfu.transport import MAX_COMPOUND_BYTES, MAX_RTP_BYTES
 from tests.unit.sfu import media
 from tests.unit.sfu.support import DTLS, MS, Lesson, Peer, S, Stage
@@ -57,6 +58,18 @@ class TestConnect:
         assert transport.dtls_parameters == link.dtls_parameters
         before = transport.ice_parameters
         assert transport.restart_ice() == transport.ice_parameters != before
+
+
+class TestConsumers:
+    def test_there_is_an_end_to_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(transport_module, "MAX_CONSUMERS_EVER", 3)
+        stage = Stage()
+        video, student = stage.peer().produces_video(), stage.peer()
+        for _ in range(3):
+            student.consumes(video).close()
+        with pytest.raises(SfuError) as refused:
+            student.consumes(video)
+        assert refused.value.code == "transport-used-up"
 
 
 class TestClose:

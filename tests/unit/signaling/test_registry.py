@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sidecar.classroom.peer import Peer
 from sidecar.limits import Limits
+from sidecar.signaling.teacher_rule import TeacherRule
 from tests.unit.signaling.fakes import School
 
 
@@ -68,3 +69,28 @@ async def test_a_room_is_held_from_the_first_who_waits_for_it_to_the_last_who_le
     await ann.leave()
     assert not school.registry.holds("room")
     assert school.registry.peers == 0
+
+
+async def test_only_a_proven_teacher_opens_one_room_more() -> None:
+    rule = TeacherRule("local", "", lambda address: address == "192.0.2.1")
+    school = School(limits=Limits(max_rooms=2), teacher_rule=rule)
+    for room_id in ("first", "second"):
+        await school.client().join("ann", room_id=room_id)
+    client = school.client()
+    refused = await client.join("ben", room_id="third")
+    assert refused["data"] == {
+        "message": "There are too many rooms",
+        "code": "too-many-rooms",
+        "request": "join",
+    }
+    assert (await client.join("ben", room_id="first"))["type"] == "joined"
+    for number in range(2):
+        teacher = school.client()
+        teacher.connection.remote_address = "192.0.2.1"
+        reply = await teacher.join("teacher", is_teacher=True, room_id=f"class-{number}")
+        assert reply["type"] == "joined"
+    teacher = school.client()
+    teacher.connection.remote_address = "192.0.2.1"
+    refused = await teacher.join("teacher", is_teacher=True, room_id="class-2")
+    assert refused["data"]["code"] == "too-many-rooms"
+    await school.close()

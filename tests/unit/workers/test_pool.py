@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from sidecar.classroom.errors import ClassroomError, Fault
+from sidecar.limits import Limits
 from sidecar.net.addresses import InterfaceAddress
 from sidecar.signaling.connection import ROOM_LOST
 from sidecar.workers import pool as pool_module
 from sidecar.workers.pool import Pool
 from sidecar.workers.relay import Relay
+from tests.unit.classroom.fakes import LIMITS
 from tests.unit.signaling.fakes import School
 from tests.unit.workers.fakes import (
     START,
@@ -26,7 +29,9 @@ from tests.unit.workers.fakes import (
 class Setting:
     """A pool, a main process with rooms of its own, and workers that are no processes."""
 
-    def __init__(self, *, max_workers: int = 2, idle_s: float = 3600) -> None:
+    def __init__(
+        self, *, max_workers: int = 2, idle_s: float = 3600, limits: Limits = LIMITS
+    ) -> None:
         self.here = School()
         self.diary = Diary()
         self.lost: list[str] = []
@@ -34,6 +39,7 @@ class Setting:
         self.on_child: Callable[[LoopbackChild], None] = lambda _child: None
         self.pool = Pool(
             max_workers,
+            limits,
             lambda: START,
             self.diary,
             self.lost.append,
@@ -48,8 +54,10 @@ class Setting:
             assert await relay.handle(join(room_id, peer_id))
         return relay
 
-    async def represent(self, client: FakeClient, room_id: str) -> Relay | None:
-        return await self.pool.represent(client, room_id, self.here.registry, is_proven=False)
+    async def represent(
+        self, client: FakeClient, room_id: str, *, is_proven: bool = False
+    ) -> Relay | None:
+        return await self.pool.represent(client, room_id, self.here.registry, is_proven=is_proven)
 
     def homes(self) -> list[list[str]]:
         """The rooms of every worker that was started."""
@@ -226,3 +234,17 @@ async def test_one_that_does_not_leave_at_the_end_is_ended(
     await setting.pool.close()
     assert setting.diary.entries == ["ann joined second", "ann left second"]
     assert setting.lost == []
+
+
+async def test_there_may_be_so_many_rooms_in_all_processes() -> None:
+    setting = Setting(limits=Limits(max_rooms=3))
+    await setting.here.client().join("ann", room_id="here")
+    for room_id in ("first", "second"):
+        await setting.enter(room_id)
+    with pytest.raises(ClassroomError) as refused:
+        await setting.represent(FakeClient(), "third")
+    assert refused.value.fault is Fault.TOO_MANY_ROOMS
+    assert await setting.enter("first", "another peer") is not None
+    await setting.represent(FakeClient(), "third", is_proven=True)
+    await setting.pool.close()
+    await setting.here.close()
