@@ -34,6 +34,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_producers: int = 2000
     max_consumers: int = 20_000
     max_messages_per_second: int = 300
+    max_signaling_bytes: int = 1_048_576
     max_invalid_messages: int = 20
     max_chat_messages: int = 20
     max_changes: int = 150
@@ -153,6 +154,12 @@ LIMITS: tuple[Limit, ...] = (
         1,
         100_000,
         "signalling messages that one connection may send in a second",
+    ),
+    Limit(
+        "max_signaling_bytes",
+        65_536,
+        1_000_000_000,
+        "bytes of signalling that one connection may send in a second",
     ),
     Limit(
         "max_invalid_messages",

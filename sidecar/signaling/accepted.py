@@ -63,6 +63,8 @@ class AcceptedConnection(ServerConnection):
         self._table = table
         max_frames = FRAMES_PER_MESSAGE * limits.max_messages_per_second
         self._frames = TokenBucket(max_frames, MESSAGES_INTERVAL_S, time.monotonic)
+        self._bytes = TokenBucket(limits.max_signaling_bytes, MESSAGES_INTERVAL_S, time.monotonic)
+        self._is_throttled = False
         self._closing: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -80,12 +82,31 @@ class AcceptedConnection(ServerConnection):
         # CPython's own buffer is 256 KiB, which a client can fill with tens of thousands of frames.
         transport.max_size = READ_BYTES  # type: ignore[attr-defined]
         super().connection_made(transport)
+        self.recv_messages.resume = self._read_on
+
+    def data_received(self, data: bytes) -> None:
+        """Take some bytes. Whoever sends too many is left waiting, which harms no one else."""
+        super().data_received(data)
+        wait_s = self._bytes.spend(len(data))
+        if wait_s and not self._is_throttled:
+            self._is_throttled = True
+            self.transport.pause_reading()
+            self.loop.call_later(wait_s, self._end_throttling)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         if self.place is not None:
             self._table.release(self.place)
             super().connection_lost(exc)
+
+    def _end_throttling(self) -> None:
+        self._is_throttled = False
+        self._read_on()
+
+    def _read_on(self) -> None:
+        # websockets stops reading as well, while there are frames that nobody has asked for.
+        if not self._is_throttled and not self.recv_messages.paused:
+            self.transport.resume_reading()
 
     def process_event(self, event: Event) -> None:
         """Take the request for a WebSocket, or one frame of it.

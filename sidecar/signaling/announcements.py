@@ -71,6 +71,10 @@ class Announcements:
         """The client has got a consumer, and is about to resume it."""
         self._held_back.pop(producer_id, None)
         self._open.add(producer_id)
+        # A client has one consumer of a stream: an earlier one is gone.
+        earlier = [key for key, value in self._producer_of_consumer.items() if value == producer_id]
+        for each in earlier:
+            del self._producer_of_consumer[each]
         self._producer_of_consumer[consumer_id] = producer_id
         self._progress()
 

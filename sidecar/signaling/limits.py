@@ -60,6 +60,12 @@ class TokenBucket:
         self._fill()
         return max(0.0, (1 - self._tokens) / self._tokens_per_s)
 
+    def spend(self, tokens: int) -> float:
+        """Take tokens, also such as are not there yet; how long to wait for these, in seconds."""
+        self._fill()
+        self._tokens -= tokens
+        return max(0.0, -self._tokens / self._tokens_per_s)
+
     def _fill(self) -> None:
         now_s = self._clock()
         gained = (now_s - self._filled_at_s) * self._tokens_per_s

@@ -146,6 +146,20 @@ async def test_pings_and_fragments_are_messages_too(open_class: OpenClass) -> No
     await expect_undisturbed(teacher, students)
 
 
+async def test_large_messages_are_read_later(open_class: OpenClass) -> None:
+    sfu, classroom = await open_class()
+    teacher = await classroom.teach()
+    students = await classroom.attend(1)
+    async with await SignalingClient.connect(sfu.url) as flooder:
+        await flooder.request("join", who("class", "flooder"))
+        large = message("getProducers", {"padding": "x" * 250_000})
+        flooder.send_at_once([large] * 100)
+        await flooder.wait_for("producers")
+        await expect_undisturbed(teacher, students)
+        assert len(heard(flooder, "producers")) < 100
+        await flooder.abort()
+
+
 def opus(number: int) -> dict[str, Any]:
     return {
         "mid": str(number),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 
 import pytest
 from websockets.asyncio.client import connect
 
+from sidecar.limits import Limits
 from sidecar.signaling.accepted import READ_BYTES, AcceptedConnection
 from tests.unit.signaling.test_server import Site, join
 
@@ -66,3 +68,22 @@ async def test_little_is_taken_from_a_socket_at_once(
         assert "Invalid message format" in str(await client.recv())
     assert sum(sizes) > 200_000
     assert max(sizes) <= READ_BYTES
+
+
+async def test_who_sends_too_much_is_read_later(transports: list[asyncio.Transport]) -> None:
+    site = Site(limits=Limits(max_signaling_bytes=65_536))
+    await site.start()
+    async with connect(site.url) as client, connect(site.url) as other:
+        await join(client, "ann")
+        [transport, _] = transports
+        padding = " " * 60_000
+        frame = '{"type":"getProducers"}' + padding
+        for _ in range(3):
+            await client.send(frame)
+        assert "producers" in str(await client.recv())
+        while transport.is_reading():  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0)
+        await join(other, "ben")
+        replies = [json.loads(await client.recv())["type"] for _ in range(3)]
+        assert sorted(replies) == ["peerJoined", "producers", "producers"]
+    await site.server.close()

@@ -176,3 +176,14 @@ def test_who_has_left_hears_nothing_more(setting: Setting) -> None:
     setting.pass_time(2 * PATIENCE_S)
     assert setting.heard == ["a"]
     assert not setting.is_waiting
+
+
+def test_consuming_over_and_over_leaves_nothing_behind() -> None:
+    setting = Setting()
+    for number in range(100):
+        setting.announcements.consumed("screen", f"consumer-{number}")
+    setting.announce("sound")
+    setting.announcements.resumed("consumer-98")
+    assert setting.heard == []
+    setting.announcements.resumed("consumer-99")
+    assert setting.heard == ["sound"]

@@ -43,3 +43,14 @@ def test_how_long_it_takes_until_there_is_a_token() -> None:
     assert bucket.wait_s() == 2
     clock.now_s += 2
     assert bucket.wait_s() == 0
+
+
+def test_what_is_spent_too_early_is_waited_for() -> None:
+    clock = FakeClock()
+    bucket = TokenBucket(20, 10.0, clock)
+    assert bucket.spend(20) == 0
+    assert bucket.spend(5) == 2.5
+    clock.now_s += 2
+    assert bucket.spend(0) == 0.5
+    clock.now_s += 100
+    assert bucket.spend(20) == 0
