@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
 
 import pytest
 from websockets.frames import Frame, Opcode
 
 from tests.interop.conftest import StartSfu
-from tests.support.attack import expect_undisturbed, heard, message, who
+from tests.support.attack import expect_undisturbed, heard, message, opus, who
 from tests.support.classroom import Classroom
 from tests.support.sfu_process import SfuProcess
 from tests.support.signaling import SignalingClient
@@ -158,14 +157,3 @@ async def test_large_messages_are_read_later(open_class: OpenClass) -> None:
         await expect_undisturbed(teacher, students)
         assert len(heard(flooder, "producers")) < 100
         await flooder.abort()
-
-
-def opus(number: int) -> dict[str, Any]:
-    return {
-        "mid": str(number),
-        "codecs": [
-            {"mimeType": "audio/opus", "payloadType": 111, "clockRate": 48000, "channels": 2}
-        ],
-        "encodings": [{"ssrc": 1000 + number}],
-        "rtcp": {"cname": "flooder"},
-    }

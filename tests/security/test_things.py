@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import AsyncExitStack
-from typing import Any
 
 import pytest
 
 from tests.interop.conftest import StartSfu
-from tests.support.attack import expect_undisturbed, heard, message, who
+from tests.support.attack import expect_undisturbed, heard, message, opus, who
 from tests.support.classroom import Classroom
 from tests.support.signaling import ProtocolError, SignalingClient
 from tests.support.synthetic import eventually
@@ -80,13 +79,3 @@ async def test_streams_without_end(start_sfu: StartSfu) -> None:
         assert (len(heard(client, "produced")), codes) == (8, {"too-many-producers"})
         await expect_undisturbed(teacher, students)
     await room.leave()
-
-
-def opus(number: int) -> dict[str, Any]:
-    codec = {"mimeType": "audio/opus", "payloadType": 111, "clockRate": 48000, "channels": 2}
-    return {
-        "mid": str(number),
-        "codecs": [codec],
-        "encodings": [{"ssrc": 1000 + number}],
-        "rtcp": {"cname": "attacker"},
-    }

@@ -41,3 +41,14 @@ async def expect_undisturbed(
 
 def heard(client: SignalingClient, type_: str) -> list[Any]:
     return [data for name, data in client.events if name == type_]
+
+
+def opus(number: int) -> dict[str, Any]:
+    """What a client says of a microphone, without ever sending any of it."""
+    codec = {"mimeType": "audio/opus", "payloadType": 111, "clockRate": 48000, "channels": 2}
+    return {
+        "mid": str(number),
+        "codecs": [codec],
+        "encodings": [{"ssrc": 1000 + number}],
+        "rtcp": {"cname": "nobody"},
+    }
