@@ -71,6 +71,7 @@ async def running_server(
     observer: Observer | None = None,
     on_ready: Callable[[Ready], None] = lambda _ready: None,
     on_worker_lost: Callable[[str], None] = lambda _message: None,
+    on_slept: Callable[[float], None] = lambda _gap_s: None,
 ) -> AsyncIterator[RunningServer]:
     """Runs a server in the current event loop for as long as the context lasts.
 
@@ -80,6 +81,7 @@ async def running_server(
         on_ready: Is told where it can be reached, as soon as it can.
         on_worker_lost: Is called with words for people when one of the further processes has
             ended unexpectedly.
+        on_slept: Is called with a time in seconds for which everything stood still.
 
     Raises:
         StartupError: It cannot start.
@@ -93,7 +95,9 @@ async def running_server(
             on_ready(ready)
             from sidecar.server import serving
 
-            async with serving(ports, settings, teacher_token, observer, on_worker_lost) as server:
+            async with serving(
+                ports, settings, teacher_token, observer, on_worker_lost, on_slept
+            ) as server:
                 yield RunningServer(ready, whereabouts, server)
 
 
@@ -107,8 +111,12 @@ async def _serve_until_stopped(settings: Settings, starter: Starter, ending: End
         logger.error(message)
         starter.tell(Warning(code="worker-lost", message=message))
 
+    def on_slept(gap_s: float) -> None:
+        message = f"This computer slept for {gap_s:.0f} s: not everybody may be back by themselves"
+        starter.tell(Warning(code="slept", message=message))
+
     async with running_server(
-        settings, Attendance(starter), starter.tell, on_worker_lost
+        settings, Attendance(starter), starter.tell, on_worker_lost, on_slept
     ) as running:
         collector.settle()
         stopped = await _serve(running, starter, ending, inbox)

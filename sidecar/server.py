@@ -62,6 +62,7 @@ async def serving(
     teacher_token: str,
     observer: Observer | None,
     on_worker_lost: Callable[[str], None],
+    on_slept: Callable[[float], None],
 ) -> AsyncIterator[Server]:
     """Serves in the current event loop for as long as the context lasts.
 
@@ -72,6 +73,7 @@ async def serving(
         observer: Sees who comes and goes.
         on_worker_lost: Is called with words for people when one of the further processes has
             ended unexpectedly.
+        on_slept: Is called with a time in seconds for which everything stood still.
     """
     media_port, worker = start_media(ports.media_socket, ports.address_book, settings)
     try:
@@ -91,6 +93,12 @@ async def serving(
             spread,
             table=_make_connection_table(settings, ports.address_book),
         )
+
+        def on_woken(gap_s: float) -> None:
+            signaling.offer_ice_restarts()
+            on_slept(gap_s)
+
+        media_port.on_woken = on_woken
         await signaling.start(ports.listeners)
         try:
             yield Server(worker, media_port, signaling, spread, pin_rule)

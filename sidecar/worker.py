@@ -83,6 +83,7 @@ async def _serve(parent: Parent, ending: Ending, heard: asyncio.Queue[ToWorker])
         settings,
         Reporter(parent.post),
     )
+    media_port.on_woken = lambda _gap_s: registry.offer_ice_restarts()
     service = Service(parent.post, registry, address_book)
     try:
         parent.post(Ready(os.getpid(), media_port.port))

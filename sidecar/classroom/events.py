@@ -7,7 +7,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from sidecar.classroom.peer import Direction
-from sidecar.ortc.parameters import MediaKind
+from sidecar.ortc.parameters import IceParameters, MediaKind
 
 
 class Event(Struct, frozen=True, rename="camel"):
@@ -77,6 +77,18 @@ class TransportClosed(Event, frozen=True):
     direction: Direction
     transport_id: str
     reason: str
+
+
+class IceRestart(Event, frozen=True):
+    """The recipient is offered new ICE credentials for its own transport.
+
+    It may take them up or not: those that it has stay good until it uses the new ones.
+    """
+
+    type: ClassVar[str] = "iceRestart"
+    direction: Direction
+    transport_id: str
+    ice_parameters: IceParameters
 
 
 class ChatMessage(Event, frozen=True):

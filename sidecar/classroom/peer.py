@@ -22,6 +22,7 @@ class Peer:
         name: What others see: whatever can't be seen, or deceives, is taken out of it.
         is_teacher: Or else a student.
         is_proven: Whether the teacher's token or computer shows that it is the teacher.
+        uses_ids: Whether the client knows more than the earlier servers' frontends.
         transports: At most one each way.
         producers: What runs over the send transport, by id.
         consumers: What runs over the receive transport, by id.
@@ -31,6 +32,7 @@ class Peer:
     name: str
     is_teacher: bool
     is_proven: bool = False
+    uses_ids: bool = False
     transports: dict[Direction, WebRtcTransport] = field(default_factory=dict)
     producers: dict[str, Producer] = field(default_factory=dict)
     consumers: dict[str, Consumer] = field(default_factory=dict)
@@ -56,6 +58,12 @@ class Peer:
         if transport is None:
             raise ClassroomError(fault)
         return transport
+
+    @property
+    def silence_ns(self) -> int | None:
+        """How long nothing has been heard of any transport; None if nothing ever was."""
+        silences_ns = (each.silence_ns for each in self.transports.values())
+        return min((each for each in silences_ns if each is not None), default=None)
 
     def producer(self, producer_id: str) -> Producer:
         """This peer's own producer; others' are not found.

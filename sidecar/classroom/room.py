@@ -15,6 +15,7 @@ from sidecar.classroom.errors import ClassroomError, Fault
 from sidecar.classroom.events import (
     ChatMessage,
     Event,
+    IceRestart,
     NewProducer,
     PeerJoined,
     PeerLeft,
@@ -138,6 +139,7 @@ class Room:
         transport = self._router.create_transport(local_address)
         self._close_transport(peer, direction)
         transport.on_closed = partial(self._transport_lost, peer, direction)
+        transport.on_stale = partial(self._offer_ice_restart, peer, direction)
         peer.transports[direction] = transport
         return transport
 
@@ -238,6 +240,13 @@ class Room:
         peer.consumer(consumer_id).close()
         del peer.consumers[consumer_id]
 
+    def offer_ice_restarts(self) -> None:
+        """Offer new ICE credentials for every transport that ever worked."""
+        for peer in self.peers:
+            for direction, transport in peer.transports.items():
+                if transport.silence_ns is not None:
+                    self._offer_ice_restart(peer, direction)
+
     def chat(self, peer: Peer, content: str, timestamp: str) -> None:
         """Pass what a peer said on to everybody else, as they may see it."""
         message = ChatMessage(
@@ -267,7 +276,7 @@ class Room:
     def _close_transport(self, peer: Peer, direction: Direction) -> None:
         transport = peer.transports.pop(direction, None)
         if transport is not None:
-            transport.on_closed = None
+            transport.on_closed = transport.on_stale = None
             transport.close()
             self._drop_media(peer, direction)
 
@@ -275,6 +284,12 @@ class Room:
         transport = peer.transports.pop(direction)
         self._drop_media(peer, direction)
         self._publish([peer], TransportClosed(direction, transport.id, reason))
+
+    def _offer_ice_restart(self, peer: Peer, direction: Direction) -> None:
+        if peer.uses_ids:
+            transport = peer.transports[direction]
+            offer = IceRestart(direction, transport.id, transport.offer_ice_restart())
+            self._publish([peer], offer)
 
     def _drop_media(self, peer: Peer, direction: Direction) -> None:
         """Forget what ran over a transport that is closed."""

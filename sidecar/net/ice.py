@@ -236,6 +236,11 @@ class IceLite:
             return (self.parameters.username_fragment,)
         return (self.parameters.username_fragment, self._previous.username_fragment)
 
+    @property
+    def is_restarting(self) -> bool:
+        """Whether no check has used the credentials of the latest restart yet."""
+        return self._previous is not None
+
     def has_expired(self, now_ns: int) -> bool:
         """Whether consent to send has ended (RFC 7675).
 

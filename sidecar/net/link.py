@@ -155,6 +155,12 @@ class MediaLink:
         return self.ice.parameters
 
     @property
+    def silence_ns(self) -> int | None:
+        """How long nothing has been heard of the peer; None before its first check."""
+        heard_ns = self.ice.last_heard_ns
+        return None if heard_ns is None else self._port.now_ns() - heard_ns
+
+    @property
     def dtls_parameters(self) -> DtlsParameters:
         """Our fingerprints; we take the role that the peer leaves us."""
         return DtlsParameters(fingerprints=tuple(self._port.certificate.fingerprints), role="auto")
@@ -186,6 +192,14 @@ class MediaLink:
         if retired is not None:
             self._port.forget_username(retired)
         return parameters
+
+    def offer_ice_restart(self) -> IceParameters:
+        """Makes new ICE credentials, unless the latest have not been used yet.
+
+        An offer that is not taken up, or is still on its way, is not made void by the next one, and
+        neither are the credentials that the peer uses meanwhile.
+        """
+        return self.ice.parameters if self.ice.is_restarting else self.restart_ice()
 
     def ice_validated(self) -> None:
         """The port tells: there is an address to send to."""

@@ -30,11 +30,20 @@ class Link(Protocol):
         """The local certificate's fingerprints."""
         ...
 
+    @property
+    def silence_ns(self) -> int | None:
+        """How long nothing has been heard of the peer; None if nothing ever was."""
+        ...
+
     def connect(self, dtls_parameters: DtlsParameters) -> None:
         """Takes the peer's DTLS role and fingerprints: the handshake may start."""
 
     def restart_ice(self) -> IceParameters:
         """Makes new ICE credentials."""
+        ...
+
+    def offer_ice_restart(self) -> IceParameters:
+        """Makes new ICE credentials, unless the latest have not been used yet."""
         ...
 
     def send_rtp(self, groups: Sequence[Packets]) -> None:

@@ -153,6 +153,18 @@ class WebRtcTransport:
         """Makes new ICE credentials (RFC 8445 section 9)."""
         return self.link.restart_ice()
 
+    def offer_ice_restart(self) -> IceParameters:
+        """Credentials for a restart that the peer did not ask for, and may do without.
+
+        Until a check has used them, they are the same each time, and those before stay good.
+        """
+        return self.link.offer_ice_restart()
+
+    @property
+    def silence_ns(self) -> int | None:
+        """How long nothing has been heard of the peer; None if nothing ever was."""
+        return self.link.silence_ns
+
     def produce(self, kind: MediaKind, rtp_parameters: RtpParameters) -> Producer:
         """Takes a stream from the peer.
 

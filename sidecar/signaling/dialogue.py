@@ -64,6 +64,17 @@ class Dialogue:
         """Whether the client is in a room, of whichever process."""
         return self._seat is not None or self._representative is not None
 
+    @property
+    def local_silence_ns(self) -> int | None:
+        """How long nothing has been heard of the client's media in a room of this process."""
+        return self._seat.peer.silence_ns if self._seat is not None else None
+
+    async def media_silence_ns(self) -> int | None:
+        """How long nothing has been heard of the client's media; None if nothing ever was."""
+        if self._representative is not None:
+            return await self._representative.media_silence_ns()
+        return self.local_silence_ns
+
     async def handle(self, frame: str | bytes) -> None:
         """Do what a frame asks for and deliver the answer. The next one must wait for it."""
         if self._representative is not None:
@@ -130,6 +141,8 @@ class Dialogue:
     def _note_id(self, request_id: RequestId | None) -> None:
         if request_id is not None:
             self._events.found_id()
+            if self._seat is not None:
+                self._seat.peer.uses_ids = True
 
     async def _answer(self, request: AnyRequest, frame: str | bytes) -> Reply | None:
         name = request_type(request)
@@ -165,7 +178,10 @@ class Dialogue:
                 await self._pass_on(representative, frame)
                 return None
         self._seat = await admit(self._registry, self, request.data, is_proven=is_proven)
-        return joined(self._seat) if self._seat is not None else None
+        if self._seat is None:
+            return None
+        self._seat.peer.uses_ids = self._events.uses_ids
+        return joined(self._seat)
 
     async def _pass_on(self, representative: Representative, frame: str | bytes) -> None:
         if not await representative.handle(frame):

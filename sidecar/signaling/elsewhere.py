@@ -18,6 +18,9 @@ class Representative(Protocol):
             Whether the client has a seat there. If not, this representative's work is done.
         """
 
+    async def media_silence_ns(self) -> int | None:
+        """How long nothing has been heard of the client's media; None if nothing ever was."""
+
     def leave(self) -> None:
         """Give up the client's seat there, as when its connection has ended."""
 

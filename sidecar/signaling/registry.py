@@ -154,6 +154,11 @@ class Registry:
         if self._observer is not None:
             self._observer.left(seat.room.id, seat.peer)
 
+    def offer_ice_restarts(self) -> None:
+        """Have everybody offered new ICE credentials: no link can be relied on any more."""
+        for room in self._rooms.values():
+            room.offer_ice_restarts()
+
     def evict(self, seat: Seat) -> None:
         """Take away a place that is taken."""
         seat.member.unseat()

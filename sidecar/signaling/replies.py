@@ -35,6 +35,7 @@ EXTENSIONS: Final = (
     "pauseConsumer",
     "closeConsumer",
     "restartIce",
+    "iceRestart",
     "transportClosed",
     "teacherToken",
 )

@@ -33,8 +33,6 @@ from sidecar.signaling.standing import Standing
 
 MAX_FRAME_BYTES: Final = 256 * 1024
 OPEN_TIMEOUT_S: Final = 10.0
-PING_INTERVAL_S: Final = 10.0
-PING_TIMEOUT_S: Final = 10.0
 STOP_TIMEOUT_S: Final = CLOSE_TIMEOUT_S + 0.5
 
 
@@ -95,8 +93,8 @@ class SignalingServer:
                 compression=None,
                 max_size=MAX_FRAME_BYTES,
                 open_timeout=OPEN_TIMEOUT_S,
-                ping_interval=PING_INTERVAL_S,
-                ping_timeout=PING_TIMEOUT_S,
+                # A session has its own, which knows of media as well.
+                ping_interval=None,
                 close_timeout=CLOSE_TIMEOUT_S,
                 server_header=None,
                 create_connection=make_connection,  # type: ignore[arg-type]
@@ -116,6 +114,10 @@ class SignalingServer:
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await asyncio.gather(*(server.wait_closed() for server in self._servers))
+
+    def offer_ice_restarts(self) -> None:
+        """Have everybody in the rooms of this process offered new ICE credentials."""
+        self._registry.offer_ice_restarts()
 
     def snapshot(self) -> ServerSnapshot:
         """What is going on just now."""

@@ -13,6 +13,7 @@ from sidecar.limits import Limits
 from sidecar.signaling.allowance import Allowance
 from sidecar.signaling.connection import (
     FULL,
+    NO_SIGN_OF_LIFE,
     NORMAL,
     TOO_MANY_INVALID_MESSAGES,
     TOO_MANY_MESSAGES,
@@ -24,6 +25,11 @@ from sidecar.signaling.connection import (
 from sidecar.signaling.decoding import peek
 from sidecar.signaling.dialogue import Dialogue
 from sidecar.signaling.elsewhere import Elsewhere
+from sidecar.signaling.keepalive import (
+    MAX_SILENCE_BEFORE_JOIN_S,
+    MAX_SILENCE_S,
+    Keepalive,
+)
 from sidecar.signaling.limits import USUAL_PATIENCE, Patience
 from sidecar.signaling.messages import RequestId
 from sidecar.signaling.outbox import Outbox
@@ -65,20 +71,25 @@ class Session:
         self._patience = patience
         self._allowance = Allowance(limits, clock)
         self._outbox = Outbox(patience.max_waiting_bytes, partial(self.stop, TOO_SLOW))
+        self._keepalive = Keepalive(
+            connection.ping, self._max_silence_s, self._media_silence_s, clock
+        )
         self._stopped: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
         """Serve the client until either side ends it; everything of the peer is closed then."""
         reader = asyncio.create_task(self._read())
         writer = asyncio.create_task(self._write())
+        keepalive = asyncio.create_task(self._keep_alive())
+        tasks = (reader, writer, keepalive)
         try:
             await asyncio.wait((reader, self._stopped), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._dialogue.leave()
-            reader.cancel()
-            writer.cancel()
-            await asyncio.wait((reader, writer))
-        for task in (reader, writer):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        for task in tasks:
             if not task.cancelled():
                 task.result()  # A defect of ours is logged by who called us.
         await self._connection.close(self._stopped.result() if self._stopped.done() else NORMAL)
@@ -136,6 +147,7 @@ class Session:
                 frame = await self._connection.receive()
             except Disconnected:
                 return
+            self._keepalive.heard()
             request_type, request_id = peek(frame)
             fault = self._allowance.refusal(request_type)
             if fault is None:
@@ -160,6 +172,17 @@ class Session:
     def _refuse(self, fault: Fault, request_type: str | None, request_id: RequestId | None) -> None:
         reply = error_reply(ClassroomError(fault), request_type)
         self.deliver(encode_reply(reply, request_id))
+
+    async def _keep_alive(self) -> None:
+        await self._keepalive.watch()
+        self.stop(NO_SIGN_OF_LIFE)
+
+    def _max_silence_s(self) -> float:
+        return MAX_SILENCE_S if self._dialogue.is_in_a_room else MAX_SILENCE_BEFORE_JOIN_S
+
+    async def _media_silence_s(self) -> float | None:
+        silence_ns = await self._dialogue.media_silence_ns()
+        return None if silence_ns is None else silence_ns / 1e9
 
     async def _write(self) -> None:
         try:

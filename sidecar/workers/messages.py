@@ -88,6 +88,12 @@ class Alive(Message, frozen=True):
     is_alive: bool
 
 
+class AskSilence(Message, frozen=True):
+    """Tell how long nothing has been heard of a client's media, in a ``Silence``."""
+
+    client: int
+
+
 class Announce(Message, frozen=True):
     """Announce these addresses from now on, as in ``AddressBook.announce``."""
 
@@ -110,7 +116,9 @@ class Leave(Message, frozen=True):
     """The last message: end."""
 
 
-ToWorker: TypeAlias = Start | Open | Frame | Gone | End | Alive | Announce | Found | Ask | Leave
+ToWorker: TypeAlias = (
+    Start | Open | Frame | Gone | End | Alive | AskSilence | Announce | Found | Ask | Leave
+)
 
 
 # From a worker to the main process.
@@ -175,6 +183,18 @@ class Probe(Message, frozen=True):
     probe: int
 
 
+class Silence(Message, frozen=True):
+    """Answers ``AskSilence``.
+
+    Attributes:
+        client: Whose transports.
+        media_silence_ns: How long nothing has been heard; None if nothing ever was.
+    """
+
+    client: int
+    media_silence_ns: int | None
+
+
 class PeerJoined(Message, frozen=True):
     """Somebody took a place."""
 
@@ -232,6 +252,7 @@ ToMain: TypeAlias = (
     | Invalid
     | Stop
     | Probe
+    | Silence
     | PeerJoined
     | PeerLeft
     | Answer

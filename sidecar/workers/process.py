@@ -194,7 +194,8 @@ class WorkerProcess:
         | messages.Ended
         | messages.Invalid
         | messages.Stop
-        | messages.Probe,
+        | messages.Probe
+        | messages.Silence,
     ) -> None:
         match message:
             case messages.Deliver(_, text):
@@ -205,6 +206,8 @@ class WorkerProcess:
                 relay.stop(CloseReason(code, reason))
             case messages.Probe(_, probe):
                 relay.probe(probe)
+            case messages.Silence(_, media_silence_ns):
+                relay.silent(media_silence_ns)
             case messages.Ended(client):
                 self._forget(client)
             case messages.Answered(client, has_seat):

@@ -8,7 +8,7 @@ from typing import Final
 
 from sidecar.signaling.client import Client
 from sidecar.signaling.connection import ROOM_LOST, CloseReason
-from sidecar.workers.messages import Alive, End, Frame, Gone, Message
+from sidecar.workers.messages import Alive, AskSilence, End, Frame, Gone, Message
 
 ANSWER_TIMEOUT_S: Final = 20.0
 """A worker answers within milliseconds, or after some pings of two seconds each."""
@@ -43,6 +43,7 @@ class Relay:
         self._answer_timeout_s = answer_timeout_s
         self._answer: asyncio.Future[bool] | None = None
         self._has_left = False
+        self._silence: asyncio.Future[int | None] | None = None
         self._probes: set[asyncio.Task[None]] = set()
         self._watch = asyncio.create_task(self._watch_connection())
 
@@ -57,6 +58,12 @@ class Relay:
         except TimeoutError:
             self._give_up()
             return True
+
+    async def media_silence_ns(self) -> int | None:
+        """See ``Representative``."""
+        self._silence = asyncio.get_running_loop().create_future()
+        self._post(AskSilence(self._number))
+        return await self._silence
 
     def leave(self) -> None:
         """See ``Representative``."""
@@ -76,6 +83,11 @@ class Relay:
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(has_seat)
 
+    def silent(self, media_silence_ns: int | None) -> None:
+        """So long nothing has been heard of the client's media."""
+        if self._silence is not None and not self._silence.done():
+            self._silence.set_result(media_silence_ns)
+
     def sent_invalid(self) -> None:
         """That frame was no request."""
         self._client.sent_invalid()
@@ -93,6 +105,7 @@ class Relay:
     def end(self) -> None:
         """The client is represented no more."""
         self._watch.cancel()
+        self.silent(None)
 
     def lose(self) -> None:
         """The worker is no more, and the room with it."""

@@ -75,9 +75,18 @@ class Service:
             self._desks.popitem()[1].close()
 
     def _obey_client(
-        self, message: messages.Frame | messages.Gone | messages.End | messages.Alive
+        self,
+        message: messages.Frame
+        | messages.Gone
+        | messages.End
+        | messages.Alive
+        | messages.AskSilence,
     ) -> None:
         desk = self._desks.get(message.client)
+        if isinstance(message, messages.AskSilence):
+            silence_ns = desk.media_silence_ns if desk is not None else None
+            self._post(messages.Silence(message.client, silence_ns))
+            return
         if desk is None:
             return
         match message:
@@ -122,6 +131,11 @@ class _Desk:
         self._dialogue = dialogue
         self._on_answered = on_answered
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def media_silence_ns(self) -> int | None:
+        """How long nothing has been heard of the client's media; None if nothing ever was."""
+        return self._dialogue.local_silence_ns
 
     def handle(self, frame: str | bytes) -> None:
         """Begin to answer a frame; the one before has been answered."""

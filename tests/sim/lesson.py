@@ -33,6 +33,7 @@ class SimulatedLink:
     ice_parameters = IceParameters(username_fragment="user", password="pass")
     ice_candidates: Sequence[IceCandidate] = ()
     dtls_parameters = DTLS
+    silence_ns: int | None = None
 
     def __init__(self, lesson: Lesson) -> None:
         self._lesson = lesson
@@ -45,6 +46,9 @@ class SimulatedLink:
 
     def restart_ice(self) -> IceParameters:
         return self.ice_parameters
+
+    def offer_ice_restart(self) -> IceParameters:
+        return self.restart_ice()
 
     def send_rtp(self, groups: Sequence[Packets]) -> None:
         for group in groups:

@@ -84,6 +84,8 @@ class FakeTransport:
         self.connected_with: DtlsParameters | None = None
         self.closed = False
         self.on_closed: Callable[[str], None] | None = None
+        self.on_stale: Callable[[], None] | None = None
+        self.silence_ns: int | None = None
         self.producers: list[FakeProducer] = []
         self.consumers: list[FakeConsumer] = []
         self._router = router
@@ -93,6 +95,9 @@ class FakeTransport:
 
     def restart_ice(self) -> IceParameters:
         return IceParameters("ufrag2", "password2")
+
+    def offer_ice_restart(self) -> IceParameters:
+        return self.restart_ice()
 
     def produce(self, kind: MediaKind, rtp_parameters: RtpParameters) -> FakeProducer:
         if self._router.produce_error is not None:

@@ -7,6 +7,7 @@ import pytest
 from sidecar.classroom.errors import ClassroomError, Fault
 from sidecar.classroom.events import (
     ChatMessage,
+    IceRestart,
     NewProducer,
     PeerJoined,
     PeerLeft,
@@ -19,7 +20,7 @@ from sidecar.classroom.peer import Peer
 from sidecar.classroom.snapshot import PeerSnapshot, RoomSnapshot, room_snapshot
 from sidecar.limits import Limits
 from sidecar.ortc.errors import OrtcError
-from sidecar.ortc.parameters import RtpCapabilities
+from sidecar.ortc.parameters import IceParameters, RtpCapabilities
 from sidecar.sfu import SfuError
 from tests.unit.classroom.fakes import OPUS_ONLY, RTP_PARAMETERS, Stage
 
@@ -193,6 +194,50 @@ class TestTransports:
         assert ann.consumers == {}
         assert list(teacher.producers) == [producer.id]
         assert stage.take_told() == [("ann", TransportClosed("recv", lost.id, "dtls-closed"))]
+
+    def test_ids_make_an_offer_to_restart_ice_worth_while(self) -> None:
+        stage = Stage()
+        ann = stage.connected("ann")
+        silent = stage.router.transports[1]
+        assert silent.on_stale is not None
+        silent.on_stale()
+        assert stage.take_told() == []
+        ann.uses_ids = True
+        silent.on_stale()
+        offer = IceRestart("recv", silent.id, IceParameters("ufrag2", "password2"))
+        assert stage.take_told() == [("ann", offer)]
+
+    def test_everybody_is_offered_a_restart_of_what_ever_worked(self) -> None:
+        stage = Stage()
+        for peer_id in ("ann", "bob", "cat"):
+            stage.connected(peer_id).uses_ids = peer_id != "cat"
+        for transport in stage.router.transports[1:]:
+            transport.silence_ns = 0
+        stage.take_told()
+        stage.room.offer_ice_restarts()
+        offered = [
+            (who, event.direction)
+            for who, event in stage.take_told()
+            if isinstance(event, IceRestart)
+        ]
+        assert offered == [("ann", "recv"), ("bob", "send"), ("bob", "recv")]
+
+    def test_a_transport_that_was_replaced_offers_nothing(self) -> None:
+        stage = Stage()
+        ann = stage.connected("ann")
+        ann.uses_ids = True
+        stage.room.create_transport(ann, "recv", None)
+        assert stage.router.transports[1].on_stale is None
+
+    def test_a_peer_is_as_silent_as_its_liveliest_transport(self) -> None:
+        stage = Stage()
+        ann = stage.connected("ann")
+        send, recv = stage.router.transports
+        assert ann.silence_ns is None
+        recv.silence_ns = 7
+        assert ann.silence_ns == 7
+        send.silence_ns = 0
+        assert ann.silence_ns == 0
 
 
 class TestProducing:

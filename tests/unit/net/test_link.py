@@ -360,6 +360,22 @@ def test_an_ice_restart_makes_new_credentials_and_keeps_the_old_for_a_while(scen
     assert scene.port.known == [second.username_fragment, third.username_fragment]
 
 
+def test_an_offer_is_the_same_until_it_is_taken_up(scene: Scene) -> None:
+    first = scene.link.ice_parameters
+    scene.validate()
+    offer = scene.link.offer_ice_restart()
+    assert offer.username_fragment != first.username_fragment
+    for _ in range(5):
+        assert scene.link.offer_ice_restart() == offer
+    assert scene.port.known == [first.username_fragment, offer.username_fragment]
+    assert set(scene.link.ice.username_fragments) == set(scene.port.known)
+
+
+def test_an_offer_after_a_request_is_what_was_answered(scene: Scene) -> None:
+    scene.validate()
+    assert scene.link.restart_ice() == scene.link.offer_ice_restart()
+
+
 def test_media_flows_on_during_an_ice_restart(scene: Scene) -> None:
     peer = keyed(scene.shake_hands())
     scene.link.restart_ice()

@@ -53,6 +53,7 @@ class FakeLink:
         self.ended: list[int] = []
         self.breaks = False
         self.closed = 0
+        self.silence_ns: int | None = None
         self.ice_parameters = IceParameters(username_fragment="user", password="pass")
         self.ice_candidates: Sequence[IceCandidate] = ()
         self.dtls_parameters = DTLS
@@ -65,6 +66,9 @@ class FakeLink:
     def restart_ice(self) -> IceParameters:
         self.ice_parameters = IceParameters(username_fragment="user2", password="pass2")
         return self.ice_parameters
+
+    def offer_ice_restart(self) -> IceParameters:
+        return self.restart_ice()
 
     def send_rtp(self, groups: Sequence[Packets]) -> None:
         for group in groups:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from sidecar.limits import Limits
+from sidecar.signaling import keepalive
 from sidecar.signaling.client import Client
-from sidecar.signaling.connection import CloseReason
+from sidecar.signaling.connection import NO_SIGN_OF_LIFE, CloseReason
 from sidecar.signaling.registry import Registry
 from sidecar.signaling.teacher_rule import TeacherRule
 from tests.unit.signaling.fakes import School
@@ -28,12 +29,16 @@ class FakeRepresentative:
         self.frames: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.answers: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
         self.has_left = False
+        self.silence_ns: int | None = None
 
     async def handle(self, frame: str | bytes) -> bool:
         self.frames.put_nowait(json.loads(frame))
         type_, has_seat = await self.answers.get()
         self.client.deliver(json.dumps({"type": type_}).encode())
         return has_seat
+
+    async def media_silence_ns(self) -> int | None:
+        return self.silence_ns
 
     def leave(self) -> None:
         self.has_left = True
@@ -132,6 +137,27 @@ async def test_the_end_is_passed_on_also_while_an_answer_is_due(
     await client.task
     assert client.connection.closed_with == REASON
     assert representative.has_left
+
+
+async def test_media_there_is_a_sign_of_life_here(
+    school: School, elsewhere: FakeElsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keepalive, "PING_INTERVAL_S", 0)
+    client = school.client(answers_pings=False)
+    client.send_join("ann", room_id="far")
+    representative = await elsewhere.representatives.get()
+    representative.silence_ns = 0
+    representative.answers.put_nowait(("joined", True))
+    await client.receive()
+    for _ in range(100):
+        school.clock.now_s += 4
+        await asyncio.sleep(0)
+    assert not client.task.done()
+    representative.silence_ns = None
+    while not client.task.done():
+        school.clock.now_s += 4
+        await asyncio.sleep(0)
+    assert client.connection.closed_with == NO_SIGN_OF_LIFE
 
 
 async def test_what_is_invalid_there_counts_here(school: School, elsewhere: FakeElsewhere) -> None:

@@ -196,3 +196,30 @@ class TestWithIds:
             "type": "transportClosed",
             "data": {"direction": "recv", "transportId": "transport-2", "reason": "ice-timeout"},
         }
+
+    async def test_a_silent_link_is_told_with_an_offer(self, school: School) -> None:
+        teacher = await teacher_of(school)
+        await teacher.request("getProducers", id=1)
+        on_stale = school.worker.routers[0].transports[0].on_stale
+        assert on_stale is not None
+        on_stale()
+        ice = {"usernameFragment": "ufrag2", "password": "password2", "iceLite": True}
+        data = {"direction": "send", "transportId": "transport-1", "iceParameters": ice}
+        assert await teacher.receive() == {"type": "iceRestart", "data": data}
+
+    async def test_after_sleep_everybody_with_ids_gets_an_offer(self, school: School) -> None:
+        teacher = await teacher_of(school)
+        await teacher.request("getProducers", id=1)
+        ann, _ = await speaking(school, "ann")
+        for transport in school.worker.routers[0].transports:
+            transport.silence_ns = 0
+        await told(teacher)
+        school.registry.offer_ice_restarts()
+        assert await told(teacher) == ["iceRestart", "iceRestart"]
+        assert await told(ann) == []
+
+    async def test_whoever_joins_with_an_id_uses_ids(self, school: School) -> None:
+        client = school.client()
+        who = {"roomId": "room", "peerId": "ann", "name": "Ann", "isTeacher": False}
+        await client.request("join", who, id=1)
+        assert school.registry.rooms[0].peers[0].uses_ids

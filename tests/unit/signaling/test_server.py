@@ -43,6 +43,7 @@ class DeadLink:
         self.ice_parameters = IceParameters("ufrag", "password")
         self.ice_candidates = (IceCandidate("udpcandidate", 1, address, address, 40000),)
         self.dtls_parameters = DtlsParameters((DtlsFingerprint("sha-256", "AB:CD"),))
+        self.silence_ns: int | None = None
         self.closed = False
 
     def connect(self, dtls_parameters: DtlsParameters) -> None:
@@ -50,6 +51,9 @@ class DeadLink:
 
     def restart_ice(self) -> IceParameters:
         return self.ice_parameters
+
+    def offer_ice_restart(self) -> IceParameters:
+        return self.restart_ice()
 
     def send_rtp(self, groups: Sequence[Packets]) -> None:
         pass

@@ -10,8 +10,10 @@ import pytest
 from sidecar.limits import Limits
 from sidecar.ortc.errors import OrtcError
 from sidecar.sfu import SfuError
+from sidecar.signaling import keepalive
 from sidecar.signaling.connection import (
     FULL,
+    NO_SIGN_OF_LIFE,
     NORMAL,
     TOO_MANY_INVALID_MESSAGES,
     TOO_MANY_MESSAGES,
@@ -487,6 +489,37 @@ class TestEnding:
         await student.leave()
         heard = [(await teacher.receive())["type"] for _ in range(3)]
         assert heard == ["peerJoined", "chatMessage", "peerLeft"]
+
+    async def test_who_gives_no_sign_of_life(
+        self, school: School, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(keepalive, "PING_INTERVAL_S", 0)
+        client = school.client(answers_pings=False)
+        await client.join("ann")
+        while not client.task.done():
+            school.clock.now_s += 4
+            await asyncio.sleep(0)
+        assert client.connection.closed_with == NO_SIGN_OF_LIFE
+        assert school.registry.rooms == ()
+
+    async def test_media_is_a_sign_of_life(
+        self, school: School, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(keepalive, "PING_INTERVAL_S", 0)
+        client = school.client(answers_pings=False)
+        await client.join("ann")
+        await client.request("createTransport", {"direction": "send"})
+        await client.request("createTransport", {"direction": "recv"})
+        transport = school.worker.routers[0].transports[1]
+        transport.silence_ns = 0
+        for _ in range(100):
+            school.clock.now_s += 4
+            await asyncio.sleep(0)
+        assert not client.task.done()
+        transport.silence_ns = 60_000_000_000
+        while not client.task.done():
+            school.clock.now_s += 4
+            await asyncio.sleep(0)
 
     async def test_a_cancelled_session_leaves(self, school: School) -> None:
         client = school.client()

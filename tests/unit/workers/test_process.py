@@ -116,6 +116,17 @@ async def test_a_probe_of_somebody_unknown_finds_nobody(setting: Setting) -> Non
     assert setting.child.posted[1:] == [messages.Alive(9, 3, False)]
 
 
+async def test_how_long_a_client_has_sent_no_media(setting: Setting) -> None:
+    relay = setting.worker.represent(FakeClient(), "room", is_proven=False)
+    asked = asyncio.create_task(relay.media_silence_ns())
+    await settle()
+    assert setting.child.posted[2:] == [messages.AskSilence(0)]
+    setting.child.say(messages.Silence(9, 1), messages.Silence(0, 2))
+    assert await asked == 2
+    relay.leave()
+    setting.child.say(messages.Ended(0))
+
+
 async def test_comings_and_goings_are_seen(setting: Setting) -> None:
     setting.child.say(
         messages.PeerJoined("room", "p", "Ann", False), messages.PeerLeft("room", "p")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from sidecar.signaling.connection import REPLACED, ROOM_LOST
-from sidecar.workers.messages import Alive, End, Frame, Gone, Message
+from sidecar.workers.messages import Alive, AskSilence, End, Frame, Gone, Message
 from sidecar.workers.relay import Relay
 from tests.unit.workers.fakes import FakeClient, settle
 
@@ -62,6 +62,22 @@ async def test_a_probe_is_answered(is_alive: bool) -> None:
     await settle()
     assert setting.posted == [Alive(7, 3, is_alive)]
     setting.relay.end()
+
+
+async def test_the_worker_is_asked_for_media(setting: Setting) -> None:
+    asked = asyncio.create_task(setting.relay.media_silence_ns())
+    await settle()
+    assert setting.posted == [AskSilence(7)]
+    setting.relay.silent(5)
+    assert await asked == 5
+    setting.relay.silent(6)
+
+
+async def test_who_is_represented_no_more_has_no_media(setting: Setting) -> None:
+    asked = asyncio.create_task(setting.relay.media_silence_ns())
+    await settle()
+    setting.relay.lose()
+    assert await asked is None
 
 
 async def test_the_end_of_the_connection_is_told_at_once(setting: Setting) -> None:

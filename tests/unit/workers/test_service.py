@@ -142,6 +142,17 @@ async def test_a_question_is_answered() -> None:
     assert answer.cpu_ns > 0
 
 
+async def test_it_tells_how_long_a_client_has_sent_no_media() -> None:
+    setting = Setting()
+    await setting.enter(1, "ann")
+    assert await setting.obey(messages.AskSilence(1)) == [messages.Silence(1, None)]
+    create = {"type": "createTransport", "data": {"direction": "recv"}}
+    await setting.obey(Frame.of(1, json.dumps(create)))
+    setting.school.worker.routers[0].transports[0].silence_ns = 7
+    assert await setting.obey(messages.AskSilence(1)) == [messages.Silence(1, 7)]
+    assert await setting.obey(messages.AskSilence(2)) == [messages.Silence(2, None)]
+
+
 async def test_a_defect_of_ours_ends_the_connection(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
