@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from sidecar.classroom.peer import Peer
 from sidecar.lifecycle.status import NO_OTHERS, Others
 from sidecar.net.addresses import AddressBook, InterfaceAddress
 from sidecar.settings import PortRange, Settings
@@ -44,6 +45,10 @@ class Spread:
         self._on_lost = on_lost
         self._max_workers = _max_workers(settings)
         self._pool: Pool | None = None
+
+    def find(self, room_id: str, peer_id: str) -> Peer | None:
+        """See ``Elsewhere``."""
+        return self._pool.find(room_id, peer_id) if self._pool is not None else None
 
     async def represent(
         self, client: Client, room_id: str, here: Registry, *, is_proven: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from typing import Literal, TypeAlias
 
 from sidecar.classroom.errors import ClassroomError, Fault
@@ -22,6 +23,7 @@ class Peer:
         name: What others see: whatever can't be seen, or deceives, is taken out of it.
         is_teacher: Or else a student.
         is_proven: Whether the teacher's token or computer shows that it is the teacher.
+        rejoin_token: The secret with which its client takes the place again; "" if none.
         uses_ids: Whether the client knows more than the earlier servers' frontends.
         transports: At most one each way.
         producers: What runs over the send transport, by id.
@@ -32,6 +34,7 @@ class Peer:
     name: str
     is_teacher: bool
     is_proven: bool = False
+    rejoin_token: str = field(default="", repr=False)
     uses_ids: bool = False
     transports: dict[Direction, WebRtcTransport] = field(default_factory=dict)
     producers: dict[str, Producer] = field(default_factory=dict)
@@ -45,6 +48,13 @@ class Peer:
         ``other``.
         """
         return self.is_proven and not other.is_proven
+
+    def is_rejoined(self, *, is_teacher: bool, token: str | None) -> bool:
+        """Whether somebody is this peer: has its secret, and wants to be what it is."""
+        if token is None or not self.rejoin_token or is_teacher != self.is_teacher:
+            return False
+        # In constant time: how long it takes must not tell how much of a guess is right.
+        return compare_digest(token.encode(), self.rejoin_token.encode())
 
     def transport(
         self, direction: Direction, fault: Fault = Fault.TRANSPORT_NOT_FOUND

@@ -87,6 +87,10 @@ class Room:
         """What can be sent and received here."""
         return self._router.rtp_capabilities
 
+    def find(self, peer_id: str) -> Peer | None:
+        """Who is here under an id."""
+        return self._peers.get(peer_id)
+
     def conflict(self, peer_id: str, is_teacher: bool) -> tuple[Peer, Fault] | None:
         """Who is in the way of a newcomer, and what the newcomer hears if they stay."""
         if is_teacher and self._policy.one_teacher:

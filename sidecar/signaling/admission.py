@@ -2,11 +2,13 @@
 
 An app that crashed or lost its network leaves a connection behind that looks alive for a while.
 Whoever stands in a newcomer's way is therefore pinged, and loses the place if no pong comes. A
-proven teacher waits for none but another one: whoever else has the place loses it at once.
+proven teacher waits for none but another one: whoever else has the place loses it at once. So does
+whoever has the seat that the newcomer shows the secret of: it is the newcomer's own.
 """
 
 from __future__ import annotations
 
+import secrets
 from typing import Final
 
 from sidecar.classroom.errors import ClassroomError
@@ -17,6 +19,13 @@ from sidecar.signaling.registry import Member, Registry, Seat
 MAX_PROBES: Final = 2
 """For how many others in turn a newcomer waits: two may be in the way of one teacher. More can only
 be if others knock at the same place and get it first."""
+
+REJOIN_TOKEN_BYTES: Final = 16
+
+
+def is_rejoined(peer: Peer, data: JoinData) -> bool:
+    """Whether a newcomer is a peer who is there, as the secret of its seat shows."""
+    return peer.is_rejoined(is_teacher=data.is_teacher, token=data.rejoin_token)
 
 
 async def admit(
@@ -40,9 +49,13 @@ async def admit(
         ClassroomError: Who is in the way is alive or a teacher, or the room is full.
         SfuError: The room would be new and can't be had.
     """
-    peer = Peer(data.peer_id, data.name, data.is_teacher, is_proven)
+    token = secrets.token_urlsafe(REJOIN_TOKEN_BYTES)
+    peer = Peer(data.peer_id, data.name, data.is_teacher, is_proven, token)
     probes = 0
     with registry.expecting(data.room_id):
+        own = registry.find(data.room_id, data.peer_id)
+        if own is not None and is_rejoined(own.peer, data):
+            registry.evict(own)
         while conflict := registry.conflict(data.room_id, peer.id, peer.is_teacher):
             occupant = conflict.seat.peer
             if peer.outranks(occupant):

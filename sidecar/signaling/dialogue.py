@@ -10,7 +10,7 @@ from sidecar.classroom.errors import ClassroomError, Fault
 from sidecar.classroom.events import Event
 from sidecar.ortc.errors import OrtcError
 from sidecar.sfu import SfuError
-from sidecar.signaling.admission import admit
+from sidecar.signaling.admission import admit, is_rejoined
 from sidecar.signaling.client import Client
 from sidecar.signaling.connection import REPLACED
 from sidecar.signaling.decoding import InvalidMessage, decode_request
@@ -18,7 +18,7 @@ from sidecar.signaling.elsewhere import Elsewhere, Representative
 from sidecar.signaling.event_delivery import EventDelivery
 from sidecar.signaling.gate import Judge
 from sidecar.signaling.handlers import HANDLERS, joined
-from sidecar.signaling.messages import AnyRequest, Join, Leave, RequestId, request_type
+from sidecar.signaling.messages import AnyRequest, Join, JoinData, Leave, RequestId, request_type
 from sidecar.signaling.registry import Registry, Seat
 from sidecar.signaling.replies import Empty, Reply, encode_reply, error_reply
 
@@ -168,7 +168,7 @@ class Dialogue:
     async def _join(self, request: Join, frame: str | bytes) -> Reply | None:
         if self._seat is not None:
             raise ClassroomError(Fault.ALREADY_JOINED)
-        is_proven = self._judge(self._client.remote_address, request.data)
+        is_proven = self._is_proven(request.data)
         if self._elsewhere is not None:
             representative = await self._elsewhere.represent(
                 self._client, request.data.room_id, self._registry, is_proven=is_proven
@@ -182,6 +182,20 @@ class Dialogue:
             return None
         self._seat.peer.uses_ids = self._events.uses_ids
         return joined(self._seat)
+
+    def _is_proven(self, data: JoinData) -> bool:
+        """Whether a client that may come in is a teacher for sure; who comes back is who it was.
+
+        Raises:
+            ClassroomError: It may not come in.
+        """
+        seat = self._registry.find(data.room_id, data.peer_id)
+        peer = seat.peer if seat is not None else None
+        if peer is None and self._elsewhere is not None:
+            peer = self._elsewhere.find(data.room_id, data.peer_id)
+        if peer is not None and is_rejoined(peer, data):
+            return peer.is_proven
+        return self._judge(self._client.remote_address, data)
 
     async def _pass_on(self, representative: Representative, frame: str | bytes) -> None:
         if not await representative.handle(frame):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from sidecar.classroom.peer import Peer
 from sidecar.signaling.client import Client
 from sidecar.signaling.registry import Registry
 
@@ -27,6 +28,9 @@ class Representative(Protocol):
 
 class Elsewhere(Protocol):
     """Knows the other processes, and decides which one a room lives in."""
+
+    def find(self, room_id: str, peer_id: str) -> Peer | None:
+        """Who is under an id in a room of another process, as far as is known here."""
 
     async def represent(
         self, client: Client, room_id: str, here: Registry, *, is_proven: bool

@@ -16,7 +16,9 @@ Handler: TypeAlias = Callable[[Seat, Any], Reply | None]
 def joined(seat: Seat) -> Reply:
     """The reply to the request that got the seat."""
     room, peer, _ = seat
-    data = replies.Joined(room.id, peer.id, peer.is_teacher, room.rtp_capabilities)
+    data = replies.Joined(
+        room.id, peer.id, peer.is_teacher, room.rtp_capabilities, peer.rejoin_token
+    )
     return Reply("joined", data)
 
 

@@ -36,7 +36,14 @@ class NoData(Data, frozen=True):
 class JoinData(Data, frozen=True):
     """Who wants to come in, and where.
 
-    ``token`` is the teacher's, where it takes one; ``pin`` is everybody else's, likewise.
+    Attributes:
+        room_id: The room.
+        peer_id: Unique in it.
+        name: For people.
+        is_teacher: Or else a student.
+        token: The teacher's, where it takes one.
+        pin: Everybody else's, likewise.
+        rejoin_token: The secret of a seat that the client had; it takes the place of that one.
     """
 
     room_id: Text
@@ -45,6 +52,7 @@ class JoinData(Data, frozen=True):
     is_teacher: bool
     token: Text | None = None
     pin: Annotated[str, Meta(max_length=MAX_TEXT_CHARS)] | None = None
+    rejoin_token: Text | None = None
 
 
 class DirectionData(Data, frozen=True):

@@ -124,6 +124,12 @@ class Registry:
             if not self._expected[room_id]:
                 del self._expected[room_id]
 
+    def find(self, room_id: str, peer_id: str) -> Seat | None:
+        """The seat of a peer, if it has one."""
+        room = self._rooms.get(room_id)
+        peer = room.find(peer_id) if room is not None else None
+        return self._seats[peer] if peer is not None else None
+
     def conflict(self, room_id: str, peer_id: str, is_teacher: bool) -> Conflict | None:
         """Who is in the way of a newcomer, if anybody."""
         room = self._rooms.get(room_id)

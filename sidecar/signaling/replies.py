@@ -38,6 +38,7 @@ EXTENSIONS: Final = (
     "iceRestart",
     "transportClosed",
     "teacherToken",
+    "rejoin",
 )
 """What goes beyond the protocol of the earlier servers, as announced in ``joined``."""
 
@@ -64,6 +65,7 @@ class Joined(ReplyData, frozen=True):
     peer_id: str
     is_teacher: bool
     rtp_capabilities: RtpCapabilities
+    rejoin_token: str
     extensions: tuple[str, ...] = EXTENSIONS
 
 

@@ -196,12 +196,14 @@ class Silence(Message, frozen=True):
 
 
 class PeerJoined(Message, frozen=True):
-    """Somebody took a place."""
+    """Somebody took a place; the fields are those of ``Peer``."""
 
     room_id: str
     peer_id: str
     name: str
     is_teacher: bool
+    is_proven: bool
+    rejoin_token: str
 
 
 class PeerLeft(Message, frozen=True):

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from sidecar.classroom.errors import ClassroomError
+from sidecar.classroom.peer import Peer
 from sidecar.classroom.usage import room_fault
 from sidecar.lifecycle.status import Others
 from sidecar.limits import Limits
@@ -80,6 +81,13 @@ class Pool:
         self._idle_timers: dict[WorkerProcess, asyncio.TimerHandle] = {}
         self._may_start_at_s = 0.0
         self._past_cpu_ns = 0
+
+    def find(self, room_id: str, peer_id: str) -> Peer | None:
+        """See ``Elsewhere``."""
+        for worker in self._workers:
+            if (peer := worker.peers.get((room_id, peer_id))) is not None:
+                return peer
+        return None
 
     async def represent(
         self, client: Client, room_id: str, here: Registry, *, is_proven: bool

@@ -221,7 +221,13 @@ class WorkerProcess:
         self.release(relay.room_id)
 
     def _joined(self, message: messages.PeerJoined) -> None:
-        peer = Peer(message.peer_id, message.name, message.is_teacher)
+        peer = Peer(
+            message.peer_id,
+            message.name,
+            message.is_teacher,
+            message.is_proven,
+            message.rejoin_token,
+        )
         self.peers[message.room_id, message.peer_id] = peer
         if self._observer is not None:
             self._observer.joined(message.room_id, peer)

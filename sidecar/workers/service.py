@@ -31,7 +31,11 @@ class Reporter:
 
     def joined(self, room_id: str, peer: Peer) -> None:
         """Tell of somebody who came."""
-        self._post(messages.PeerJoined(room_id, peer.id, peer.name, peer.is_teacher))
+        self._post(
+            messages.PeerJoined(
+                room_id, peer.id, peer.name, peer.is_teacher, peer.is_proven, peer.rejoin_token
+            )
+        )
 
     def left(self, room_id: str, peer: Peer) -> None:
         """Tell of somebody who left."""

@@ -312,3 +312,83 @@ async def test_who_gives_up_knocking_takes_the_ping_from_nobody(school: School) 
     await first.task
     ann.connection.give_up_on_pong()
     assert (await second.receive())["type"] == "joined"
+
+
+async def rejoin(
+    school: School, peer_id: str, token: object, *, is_teacher: bool = False
+) -> dict[str, Any]:
+    """Come back over a new connection, and say whose the seat was."""
+    who = {"roomId": "room", "peerId": peer_id, "name": peer_id, "isTeacher": is_teacher}
+    return await school.client().request("join", {**who, "rejoinToken": token})
+
+
+async def test_who_shows_the_secret_of_its_seat_is_in_at_once(school: School) -> None:
+    ann = school.client(answers_pings=False)
+    token = (await ann.join("ann"))["data"]["rejoinToken"]
+    again = await rejoin(school, "ann", token)
+    assert again["type"] == "joined"
+    assert again["data"]["rejoinToken"] != token
+    await ann.task
+    assert ann.connection.closed_with == REPLACED
+    assert ann.connection.pings.empty()
+
+
+async def test_a_teacher_who_comes_back_is_the_teacher_that_it_was() -> None:
+    school = School(teacher_rule=TeacherRule("token", "secret", lambda _address: False))
+    teacher = school.client()
+    who = {"roomId": "room", "peerId": "t", "name": "T", "isTeacher": True}
+    joined = await teacher.request("join", {**who, "token": "secret"})
+    assert code_of(await school.client().request("join", who)) == "teacher-not-allowed"
+    again = await rejoin(school, "t", joined["data"]["rejoinToken"], is_teacher=True)
+    assert again["data"]["isTeacher"]
+    assert school.registry.rooms[0].peers[0].is_proven
+    await school.close()
+
+
+async def test_a_seat_is_taken_by_its_own_secret_only(school: School) -> None:
+    ann, bob = school.client(), school.client()
+    await ann.join("ann")
+    token = (await bob.join("bob"))["data"]["rejoinToken"]
+    for wrong in (token, "x", "\ud7ff", None):
+        assert code_of(await rejoin(school, "ann", wrong)) == "peer-exists"
+    assert not ann.task.done()
+
+
+async def test_a_student_does_not_come_back_as_a_teacher() -> None:
+    school = School(teacher_rule=LOCAL_TEACHERS)
+    ann = school.client()
+    token = (await ann.join("ann"))["data"]["rejoinToken"]
+    refused = await rejoin(school, "ann", token, is_teacher=True)
+    assert code_of(refused) == "teacher-not-allowed"
+    assert not ann.task.done()
+    await school.close()
+
+
+async def test_the_secret_of_a_seat_ends_with_it() -> None:
+    school = School(teacher_rule=TeacherRule("token", "secret", lambda _address: False))
+    teacher = school.client()
+    who = {"roomId": "room", "peerId": "t", "name": "T", "isTeacher": True}
+    token = (await teacher.request("join", {**who, "token": "secret"}))["data"]["rejoinToken"]
+    await teacher.request("leave")
+    await school.client().join("t")
+    refused = await rejoin(school, "t", token, is_teacher=True)
+    assert code_of(refused) == "teacher-not-allowed"
+    assert code_of(await rejoin(school, "t", token)) == "peer-exists"
+    await school.close()
+
+
+async def test_who_comes_back_finds_room_in_a_full_one() -> None:
+    school = School(limits=Limits(max_clients_per_room=3))
+    await school.client().join("t", is_teacher=True)
+    await school.client().join("bob")
+    token = (await school.client().join("ann"))["data"]["rejoinToken"]
+    assert (await rejoin(school, "ann", token))["type"] == "joined"
+    await school.close()
+
+
+async def test_nobody_else_hears_the_secret(school: School) -> None:
+    teacher, ann = school.client(), school.client()
+    await teacher.join("t", is_teacher=True)
+    token = (await ann.join("ann"))["data"]["rejoinToken"]
+    assert token not in str(await teacher.receive())
+    assert token not in repr(school.registry.rooms[0].peers)

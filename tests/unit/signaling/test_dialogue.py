@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.classroom.peer import Peer
 from sidecar.limits import Limits
 from sidecar.signaling import keepalive
 from sidecar.signaling.client import Client
@@ -48,7 +49,11 @@ class FakeElsewhere:
     """Has every room whose name begins with "far"."""
 
     def __init__(self) -> None:
+        self.peers: dict[tuple[str, str], Peer] = {}
         self.representatives: asyncio.Queue[FakeRepresentative] = asyncio.Queue()
+
+    def find(self, room_id: str, peer_id: str) -> Peer | None:
+        return self.peers.get((room_id, peer_id))
 
     async def represent(
         self, client: Client, room_id: str, here: Registry, *, is_proven: bool
@@ -182,6 +187,24 @@ async def test_who_may_come_in_is_decided_before_anybody_elsewhere_is_asked(
     assert elsewhere.representatives.empty()
     client.connection.remote_address = "192.0.2.1"
     client.send_join("t", is_teacher=True, room_id="far")
+    representative = await elsewhere.representatives.get()
+    assert representative.is_proven
+    representative.answers.put_nowait(("joined", True))
+    await client.receive()
+    await school.close()
+
+
+async def test_a_teacher_who_comes_back_there_needs_no_other_proof(
+    elsewhere: FakeElsewhere,
+) -> None:
+    nobody = TeacherRule("token", "secret", lambda _address: False)
+    school = School(elsewhere=elsewhere, teacher_rule=nobody)
+    elsewhere.peers["far", "t"] = Peer("t", "T", True, is_proven=True, rejoin_token="seat")
+    client = school.client()
+    who = {"roomId": "far", "peerId": "t", "name": "T", "isTeacher": True}
+    refused = await client.request("join", {**who, "rejoinToken": "else"})
+    assert refused["data"]["code"] == "teacher-not-allowed"
+    client.send("join", {**who, "rejoinToken": "seat"})
     representative = await elsewhere.representatives.get()
     assert representative.is_proven
     representative.answers.put_nowait(("joined", True))

@@ -32,6 +32,7 @@ ANYBODY_TEACHES = TeacherRule("any", "", lambda _address: False)
 NO_PIN = PinRule("", 1, time.monotonic)
 ORIGIN_RULE = OriginRule((), OwnHosts((), lambda _address: False))
 LIMITS = Limits()
+OURS = ("extensions", "rejoinToken")
 SAMPLES = Path(__file__).parents[2] / "fixtures" / "samples"
 
 
@@ -216,7 +217,7 @@ def matching_ids(recorded: Any, ours: Any) -> list[tuple[str, str]]:
 def shape(value: Any) -> Any:
     """The names and types of all fields; of a list, each different shape in it once."""
     if isinstance(value, dict):
-        return {name: shape(each) for name, each in value.items() if name != "extensions"}
+        return {name: shape(each) for name, each in value.items() if name not in OURS}
     if isinstance(value, list):
         shapes = [shape(each) for each in value]
         return [each for position, each in enumerate(shapes) if each not in shapes[:position]]

@@ -54,7 +54,7 @@ class TestReplies:
     async def test_join(self, school: School) -> None:
         reply = await school.client().join("ann")
         assert reply["type"] == "joined"
-        assert {**reply["data"], "extensions": None} == {
+        assert {**reply["data"], "extensions": None, "rejoinToken": None} == {
             "roomId": "room",
             "peerId": "ann",
             "isTeacher": False,
@@ -63,6 +63,7 @@ class TestReplies:
                 "headerExtensions": [],
             },
             "extensions": None,
+            "rejoinToken": None,
         }
         assert "restartIce" in reply["data"]["extensions"]
 

@@ -45,7 +45,7 @@ TO_MAIN: list[ToMain] = [
     messages.Probe(1, 2),
     messages.Silence(1, 2_000_000_000),
     messages.Silence(1, None),
-    messages.PeerJoined("room", "p", "Zoë", True),
+    messages.PeerJoined("room", "p", "Zoë", True, False, "secret"),
     messages.PeerLeft("room", "p"),
     messages.Answer(3, (ROOM,), 10**12, None),
     messages.Log(20, "name", "text", 1.5),

@@ -129,7 +129,8 @@ async def test_how_long_a_client_has_sent_no_media(setting: Setting) -> None:
 
 async def test_comings_and_goings_are_seen(setting: Setting) -> None:
     setting.child.say(
-        messages.PeerJoined("room", "p", "Ann", False), messages.PeerLeft("room", "p")
+        messages.PeerJoined("room", "p", "Ann", False, False, "secret"),
+        messages.PeerLeft("room", "p"),
     )
     assert setting.diary.entries == ["Ann joined room", "Ann left room"]
 
@@ -150,7 +151,9 @@ async def test_what_is_going_on_there(setting: Setting) -> None:
 
 
 async def test_of_one_that_does_not_answer_it_is_known_who_is_there(setting: Setting) -> None:
-    setting.child.say(messages.Ready(4711, 40001), messages.PeerJoined("room", "p", "Ann", True))
+    setting.child.say(
+        messages.Ready(4711, 40001), messages.PeerJoined("room", "p", "Ann", True, False, "secret")
+    )
     (room,) = await setting.worker.rooms(0)
     (peer,) = room.peers
     assert (room.id, peer.id, peer.name, peer.is_teacher) == ("room", "p", "Ann", True)
@@ -166,7 +169,7 @@ async def test_when_it_dies_everybody_is_told(setting: Setting) -> None:
     handled = asyncio.create_task(relay.handle("{}"))
     asked = asyncio.create_task(setting.worker.rooms(3600))
     await settle()
-    setting.child.say(messages.PeerJoined("room", "p", "Ann", False))
+    setting.child.say(messages.PeerJoined("room", "p", "Ann", False, False, "secret"))
     setting.child.die()
     assert setting.ended == [(True, "exit code -9")]
     assert client.stopped == [ROOM_LOST]

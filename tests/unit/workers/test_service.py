@@ -60,10 +60,22 @@ async def test_a_proven_teacher_is_known_as_one_here() -> None:
     assert told(posted, 2) == ["joined"]
 
 
+async def test_who_comes_back_takes_its_own_place_at_once() -> None:
+    setting = Setting()
+    (joined, *_) = await setting.enter(1, "ann")
+    assert isinstance(joined, messages.PeerJoined)
+    who = {"roomId": "room", "peerId": "ann", "name": "ann", "isTeacher": False}
+    frame = json.dumps({"type": "join", "data": {**who, "rejoinToken": joined.rejoin_token}})
+    posted = await setting.obey(messages.Open(2, None, None, False), Frame.of(2, frame))
+    assert messages.Stop(1, *REPLACED) in posted
+    assert told(posted, 2) == ["joined"]
+
+
 async def test_a_client_joins_and_leaves() -> None:
     setting = Setting()
     posted = await setting.enter(1, "ann")
-    assert posted[0] == messages.PeerJoined("room", "ann", "ann", False)
+    (ann,) = setting.school.registry.rooms[0].peers
+    assert posted[0] == messages.PeerJoined("room", "ann", "ann", False, False, ann.rejoin_token)
     assert told(posted, 1) == ["joined"]
     assert posted[-1] == messages.Answered(1, True)
     posted = await setting.obey(Frame.of(1, '{"type": "leave"}'))
