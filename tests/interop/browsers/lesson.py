@@ -45,13 +45,16 @@ class Lesson:
         self.participants.append(participant)
         return participant
 
-    async def join(self, participant: Participant, *, is_teacher: bool = False) -> None:
-        """Let somebody who has a tab join."""
+    async def join(
+        self, participant: Participant, *, is_teacher: bool = False, comes_back: bool = False
+    ) -> None:
+        """Let somebody who has a tab join, with a new frontend if it is to come back by itself."""
         await participant.join(
             self.server_url,
             self._room_id,
             is_teacher=is_teacher,
             media_address=self._media_address,
+            comes_back=comes_back,
         )
 
     async def teacher(self, mime_type: str, *, picture: str = "camera") -> Participant:

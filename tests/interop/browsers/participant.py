@@ -28,6 +28,7 @@ async def until(
     probe: Callable[[], Awaitable[T | None]],
     what: str,
     evidence: Callable[[], object] = lambda: "",
+    patience_s: float = PATIENCE_S,
 ) -> T:
     """Ask again and again until there is an answer.
 
@@ -35,12 +36,13 @@ async def until(
         probe: returns a false value for "not yet".
         what: what one waits for, and
         evidence: what was seen instead, for the failure's message.
+        patience_s: how long one waits.
 
     Raises:
-        AssertionError: it did not come within ``PATIENCE_S``.
+        AssertionError: it did not come in time.
     """
     clock = asyncio.get_running_loop().time
-    deadline = clock() + PATIENCE_S
+    deadline = clock() + patience_s
     while not (found := await probe()):
         assert clock() < deadline, f"waited in vain for {what} {evidence()}"
         await asyncio.sleep(POLL_INTERVAL_S)
@@ -87,6 +89,7 @@ class Participant(ABC):
         *,
         is_teacher: bool = False,
         media_address: tuple[str, int] | None = None,
+        comes_back: bool = False,
     ) -> dict[str, Any]:
         """Join a room.
 
@@ -95,6 +98,7 @@ class Participant(ABC):
             room_id: made by the first who joins.
             is_teacher: whether to join as the teacher.
             media_address: IP address and UDP port to use instead of the SFU's candidates.
+            comes_back: whether to behave as new frontends do, who come back by themselves.
 
         Returns:
             The data of the ``joined`` message.
@@ -107,6 +111,7 @@ class Participant(ABC):
                 "name": self.name,
                 "isTeacher": is_teacher,
             },
+            "comesBack": comes_back,
         }
         if media_address:
             options["mediaAddress"] = {"ip": media_address[0], "port": media_address[1]}

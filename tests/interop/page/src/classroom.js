@@ -1,15 +1,26 @@
 import { Device } from "mediasoup-client";
 import { brightness, LoudnessMeter, PictureMeter, streamStats } from "./meters.js";
+import { Returning } from "./returning.js";
 import { Signaling } from "./signaling.js";
 import { pictures, sounds } from "./sources.js";
 
-/** One person's side of a class. What it does, in which order, is what old frontends do. */
+/**
+ * One person's side of a class. What it does, in which order, is what old frontends do; if it is to
+ * come back by itself, it does what new ones do: it uses ids, takes up offers to restart ICE, and
+ * makes anew what is lost.
+ */
 export class Classroom {
   /** Everything that came from the server and was no reply, oldest first. */
   events = [];
   /** What went wrong while an event was handled. */
   problems = [];
 
+  #url;
+  #person;
+  #rejoinToken;
+  #returning = null;
+  #isWatching = false;
+  #shared = [];
   #signaling;
   #device;
   #mediaAddress;
@@ -27,15 +38,17 @@ export class Classroom {
    * @param {object} options.person `{roomId, peerId, name, isTeacher}`
    * @param {{ip: string, port: number}} [options.mediaAddress] where to send media instead of to
    *   the server's candidates, for a relay on the way
+   * @param {boolean} [options.comesBack] whether to be a new frontend
    * @returns {Promise<object>} what the server said
    */
-  async join({ url, person, mediaAddress }) {
+  async join({ url, person, mediaAddress, comesBack = false }) {
     document.getElementById("who").textContent = person.name;
     this.#mediaAddress = mediaAddress;
-    this.#signaling = await Signaling.open(url);
-    this.#signaling.addEventListener("message", ({ detail }) => this.#onEvent(detail));
+    this.#url = url;
+    this.#person = person;
+    if (comesBack) this.#returning = new Returning((timeoutMs) => this.#joinAgain(timeoutMs));
     this.#joinedAtMs = performance.now();
-    const joined = await this.request("join", person);
+    const joined = await this.#enter();
     this.#device = await Device.factory();
     await this.#device.load({ routerRtpCapabilities: joined.rtpCapabilities });
     return joined;
@@ -60,18 +73,18 @@ export class Classroom {
    * @param {"leftTone" | "microphone"} options.sound
    */
   async share({ mimeType, picture, sound }) {
-    const transport = await this.#transport("send");
     const codec = this.#device.sendRtpCapabilities.codecs.find(
       (candidate) => candidate.mimeType === mimeType,
     );
     if (!codec) throw new Error(`this browser does not send ${mimeType}`);
-    await this.#produce(transport, { track: await pictures[picture](), codec });
+    await this.#publish({ track: await pictures[picture](), codec });
     const codecOptions = { opusStereo: true, opusDtx: true };
-    await this.#produce(transport, { track: await sounds[sound](), codecOptions });
+    await this.#publish({ track: await sounds[sound](), codecOptions });
   }
 
   /** End one's own media, as old frontends do: the server is not told. */
   stopSharing() {
+    this.#shared = [];
     for (const producer of this.#producers.splice(0)) producer.close();
   }
 
@@ -83,6 +96,7 @@ export class Classroom {
 
   /** Receive whatever there is, and from now on what is announced. */
   async watch() {
+    this.#isWatching = true;
     await this.#transport("recv");
     for (const { producerId } of await this.request("getProducers", {})) {
       await this.consume(producerId);
@@ -106,7 +120,7 @@ export class Classroom {
 
   /** Speak; push-to-talk then only mutes the track. */
   async talk() {
-    await this.#produce(await this.#transport("send"), { track: await sounds.microphone() });
+    await this.#publish({ track: await sounds.microphone() });
   }
 
   /** Push-to-talk: let the microphone through or not. */
@@ -128,12 +142,12 @@ export class Classroom {
 
   /** Go away without a word but the end of the connection. */
   async disconnect() {
+    this.#returning?.stop();
+    this.#shared = [];
+    this.#isWatching = false;
     this.#signaling.close();
-    for (const transport of this.#transports.values()) (await transport).close();
-    this.#transports.clear();
-    this.#producers = [];
-    for (const { element } of this.#received.splice(0)) element.remove();
-    this.#wanted.clear();
+    await this.#discard("send");
+    await this.#discard("recv");
   }
 
   /** State of the send and the receive transport: "connected" is what one hopes for. */
@@ -173,6 +187,7 @@ export class Classroom {
           firstPictureMs: pictures.firstPictureAtMs && pictures.firstPictureAtMs - this.#joinedAtMs,
           longestGapMs: pictures.longestGapMs,
           pictures: pictures.count,
+          lastPictureMs: pictures.lastPictureAtMs && performance.now() - pictures.lastPictureAtMs,
           width: video.videoWidth,
           height: video.videoHeight,
           brightness: brightness(video),
@@ -185,6 +200,51 @@ export class Classroom {
   /** From now on look for gaps between the pictures. */
   restartPictureMeters() {
     for (const { pictures } of this.#received) pictures?.restart();
+  }
+
+  /** Open a connection and take a seat, the one from before if there was one. */
+  async #enter(timeoutMs) {
+    const signaling = await Signaling.open(this.#url, {
+      usesIds: this.#returning !== null,
+      timeoutMs,
+    });
+    signaling.addEventListener("message", ({ detail }) => this.#onEvent(detail));
+    this.#signaling?.abandon();
+    this.#signaling = signaling;
+    const joined = await this.request("join", { ...this.#person, rejoinToken: this.#rejoinToken });
+    this.#rejoinToken = joined.rejoinToken;
+    return joined;
+  }
+
+  async #joinAgain(timeoutMs) {
+    await this.#enter(timeoutMs);
+    await this.#renew("send");
+    await this.#renew("recv");
+  }
+
+  /** Make a transport anew, and all that ran over it. */
+  async #renew(direction) {
+    await this.#discard(direction);
+    if (direction === "recv") {
+      if (this.#isWatching) await this.watch();
+      return;
+    }
+    for (const options of this.#shared) await this.#produce(options);
+  }
+
+  async #discard(direction) {
+    const transport = await this.#transports.get(direction)?.catch(() => null);
+    this.#transports.delete(direction);
+    if (transport) {
+      this.#returning?.forget(transport);
+      transport.close();
+    }
+    if (direction === "send") {
+      this.#producers = [];
+    } else {
+      for (const { element } of this.#received.splice(0)) element.remove();
+      this.#wanted.clear();
+    }
   }
 
   /** The transport of a direction, made at its first use. */
@@ -215,6 +275,7 @@ export class Classroom {
         fail,
       ),
     );
+    this.#returning?.watch(transport);
     return transport;
   }
 
@@ -223,8 +284,15 @@ export class Classroom {
     return { ...candidate, ip, address: ip, port };
   }
 
-  async #produce(transport, options) {
-    this.#producers.push(await transport.produce(options));
+  async #publish(options) {
+    this.#shared.push(options);
+    await this.#produce(options);
+  }
+
+  async #produce(options) {
+    const transport = await this.#transport("send");
+    const stopTracks = this.#returning === null;
+    this.#producers.push(await transport.produce({ ...options, stopTracks }));
   }
 
   async #onEvent({ type, data }) {
@@ -233,8 +301,20 @@ export class Classroom {
       if (type === "newProducer") await this.consume(data.producerId);
       if (type === "producerClosed") this.#drop(data.producerId);
       if (type === "chatMessage") showChat(data);
+      if (this.#returning) await this.#goOn(type, data);
     } catch (error) {
       this.problems.push(`${type}: ${error.message}`);
+    }
+  }
+
+  /** What only new frontends know. */
+  async #goOn(type, data) {
+    if (type === "disconnected") await this.#returning.comeBack();
+    if (type === "transportClosed") await this.#renew(data.direction);
+    if (type === "iceRestart") {
+      const transport = await this.#transports.get(data.direction);
+      const isCurrent = transport?.id === data.transportId;
+      if (isCurrent) await transport.restartIce({ iceParameters: data.iceParameters });
     }
   }
 

@@ -21,6 +21,11 @@ export class PictureMeter {
     return this.#gapMs(performance.now());
   }
 
+  /** When the latest picture was shown; undefined before the first. */
+  get lastPictureAtMs() {
+    return this.#lastPictureAtMs;
+  }
+
   /** Forget the gaps so far. */
   restart() {
     this.#longestGapMs = 0;
