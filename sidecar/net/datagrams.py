@@ -12,10 +12,18 @@ from sidecar.net.limits import MAX_RECEIVED_BYTES, RECEIVED_AT_ONCE
 from sidecar.net.mapped import plain, written_for
 from sidecar.net.platform import max_segments, send_segments
 
-_REFUSALS: Final = frozenset(
-    {errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP}
-)
-"""What a kernel says that cannot cut a run into datagrams: on this device, or at all."""
+_REFUSALS: Final = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE})
+"""What a kernel says that cannot cut a run on its way to one destination: the path takes only short
+datagrams, or the device leaves the checksum to somebody else."""
+
+_NOT_AT_ALL: Final = frozenset({errno.ENOPROTOOPT, errno.EOPNOTSUPP})
+"""What one says that cannot cut runs."""
+
+REFUSALS_KEPT_NS: Final = 60_000_000_000
+"""For so long a destination that was refused gets its datagrams one by one."""
+
+MAX_REFUSED_DESTINATIONS: Final = 64
+"""If there are more, everybody gets them one by one."""
 
 
 class DatagramSender:
@@ -26,14 +34,16 @@ class DatagramSender:
     goes out by a single call.
 
     Attributes:
-        max_segments: How many datagrams one call may send, 1 if the system can't. Lowered to 1
-            when the kernel refuses.
+        max_segments: How many datagrams one call may send, 1 if the system can't, or refuses them
+            for too many destinations at the moment.
         dropped: Datagrams that the system did not take: lost, as on any network.
     """
 
     def __init__(self, udp_socket: socket.socket) -> None:
-        self.max_segments = max_segments(udp_socket)
+        self.max_segments = self._capability = max_segments(udp_socket)
         self.dropped = 0
+        self._refused: set[Address] = set()
+        self._refused_since_ns: int | None = None
         self._socket = udp_socket
         self._family = udp_socket.family
 
@@ -49,7 +59,7 @@ class DatagramSender:
             datagrams: The last one may be shorter than the others.
             address: Where to.
         """
-        if self.max_segments == 1 or len(datagrams) == 1:
+        if self.max_segments == 1 or len(datagrams) == 1 or address in self._refused:
             for datagram in datagrams:
                 self.send(datagram, address)
             return
@@ -58,16 +68,39 @@ class DatagramSender:
             name = written_for(self._family, address)
             send_segments(self._socket, datagrams, len(datagrams[0]), name, local)
         except OSError as error:
-            if error.errno not in _REFUSALS:
+            if error.errno in _REFUSALS or error.errno in _NOT_AT_ALL:
+                self._send_one_by_one(datagrams, address, error)
+            else:
                 self.dropped += len(datagrams)
-                return
-            self._send_one_by_one(datagrams, address)
 
-    def _send_one_by_one(self, datagrams: Sequence[memoryview], address: Address) -> None:
-        """Sends a run that was refused. If its datagrams are not, the kernel can't cut runs."""
+    def forget_refusals(self, now_ns: int) -> None:
+        """To be called now and then: paths change, so each destination is tried again in time.
+
+        Args:
+            now_ns: The time (monotonic).
+        """
+        if not self._refused:
+            self._refused_since_ns = None
+        elif self._refused_since_ns is None:
+            self._refused_since_ns = now_ns
+        elif now_ns - self._refused_since_ns >= REFUSALS_KEPT_NS:
+            self._refused.clear()
+            self._refused_since_ns = None
+            self.max_segments = self._capability
+
+    def _send_one_by_one(
+        self, datagrams: Sequence[memoryview], address: Address, refusal: OSError
+    ) -> None:
+        """Sends a run that was refused. If its datagrams are not, it was for being a run."""
         sent = sum(self._send(datagram, address) for datagram in datagrams)
         self.dropped += len(datagrams) - sent
-        if sent:
+        if not sent:
+            return
+        if refusal.errno in _NOT_AT_ALL:
+            self.max_segments = self._capability = 1
+        elif len(self._refused) < MAX_REFUSED_DESTINATIONS:
+            self._refused.add(address)
+        else:
             self.max_segments = 1
 
     def _send(self, datagram: bytes | memoryview, address: Address) -> bool:

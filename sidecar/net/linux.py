@@ -109,6 +109,7 @@ class MessageTable:
         "_names",
         "_send",
         "_source",
+        "_start",
         "_vector_counts",
         "_vector_lengths",
         "_vector_starts",
@@ -148,7 +149,8 @@ class MessageTable:
             header.name_length = _NAME_SIZES[udp_socket.family]
             header.control = ctypes.addressof(control)
         self._keep = names, vectors, messages
-        self._arguments = ctypes.c_void_p(ctypes.addressof(messages))
+        self._start = ctypes.addressof(messages)
+        self._arguments = ctypes.c_void_p(self._start)
         self._names = memoryview(names).cast("B")
         self._control = memoryview(control).cast("B")
         self._source = b""
@@ -176,15 +178,24 @@ class MessageTable:
         length = ctypes.sizeof(_ControlHeader) + len(data)
         return (_CONTROL_HEADER.pack(length, level, kind) + data).ljust(_aligned(length), b"\0")
 
-    def send(self, image: Image, run: Run, names: bytes, copies: int, source: bytes = b"") -> int:
-        """Sends a run out of the first copies of an image.
+    def send(
+        self,
+        image: Image,
+        run: Run,
+        names: bytes,
+        copies: int,
+        source: bytes = b"",
+        first: int = 0,
+    ) -> int:
+        """Sends a run out of the copies of an image.
 
         Args:
             image: What is in the memory.
             run: Which of its packets.
-            names: Where to, as `names` says it.
-            copies: Out of how many copies.
+            names: Where to, as `names` says it, for each copy.
+            copies: How many copies there are.
             source: From which of our addresses, as `source` says it.
+            first: Which copy to begin with.
 
         Returns:
             Out of how many it was sent. The kernel has refused the next one.
@@ -192,7 +203,10 @@ class MessageTable:
         if run is not self._loaded or copies > self._copies or source != self._source:
             self._load(image, run, copies, source)
         self._names[: len(names)] = names
-        sent: int = self._send(self._descriptor, self._arguments, copies, 0)
+        start = self._arguments
+        if first:
+            start = ctypes.c_void_p(self._start + first * ctypes.sizeof(_MMsgHdr))
+        sent: int = self._send(self._descriptor, start, copies - first, 0)
         return max(sent, 0)
 
     def _load(self, image: Image, run: Run, copies: int, source: bytes) -> None:

@@ -399,6 +399,7 @@ class MediaPort:
             if any(link.ice.has_expired(self._clock()) for link in self._links):
                 self._read_all()
             self._checks.refill()
+            self._datagrams.forget_refusals(self._clock())
             self._upkeep.look_after(self._links, self._clock())
         finally:
             self._schedule_tick()

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from sidecar.net.packet_memory import Image, PacketMemory, Run
     from sidecar.sfu.batch import Packets
 
+_MAX_TABLE_CALLS: Final = 8
+"""For one run: if so many were refused, the rest are likely to be."""
+
 _MAX_PASSES_KEPT: Final = 16
 """For so many numbers of packets: batches of more are rare."""
 
@@ -55,8 +58,10 @@ class Table(Protocol):
         """Says from which of our addresses; empty for that which the system chooses."""
         ...
 
-    def send(self, image: Image, run: Run, names: bytes, copies: int, source: bytes) -> int:
-        """Sends a run out of the first copies of an image; returns out of how many it did."""
+    def send(
+        self, image: Image, run: Run, names: bytes, copies: int, source: bytes, first: int = 0
+    ) -> int:
+        """Sends a run out of copies of an image, from a first one on; returns out of how many."""
         ...
 
 
@@ -223,12 +228,17 @@ class PacketSender:
         # For one alone there is nothing to gain.
         table = self._table if copies > 1 and self._datagrams.max_segments > 1 else None
         for run in image.runs:
-            done = table.send(image, run, names, copies, source) if table is not None else 0
-            for copy in range(done, copies):
-                datagrams = self._memory.datagrams(image, copy)
-                self._datagrams.send_run(
-                    datagrams[run.first : run.first + len(run.sizes)], addresses[copy]
-                )
+            done = calls = 0
+            while done < copies:
+                if table is not None and calls < _MAX_TABLE_CALLS:
+                    calls += 1
+                    done += table.send(image, run, names, copies, source, done)
+                if done < copies:  # this one was refused; those behind it need not be
+                    datagrams = self._memory.datagrams(image, done)
+                    self._datagrams.send_run(
+                        datagrams[run.first : run.first + len(run.sizes)], addresses[done]
+                    )
+                    done += 1
 
     def _send_what_was_taken(self, image: Image, together: Pass, statuses: Sequence[int]) -> None:
         for copy, (receiver, address) in enumerate(

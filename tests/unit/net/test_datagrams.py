@@ -10,11 +10,18 @@ from typing import cast
 import pytest
 
 from sidecar.net import datagrams as datagrams_module
-from sidecar.net.datagrams import DatagramReceiver, DatagramSender
+from sidecar.net.datagrams import (
+    MAX_REFUSED_DESTINATIONS,
+    REFUSALS_KEPT_NS,
+    DatagramReceiver,
+    DatagramSender,
+)
 from sidecar.net.limits import MAX_RECEIVED_BYTES, RECEIVED_AT_ONCE
 from sidecar.net.platform import max_segments
 
 ADDRESS = ("192.0.2.1", 1000)
+OTHER = ("192.0.2.1", 1001)
+SECOND_NS = 1_000_000_000
 SEGMENTS = 64
 
 
@@ -26,6 +33,8 @@ class RecordingSocket:
         datagrams: What would have arrived.
         run_error: For calls with more than one datagram.
         error: For calls with one.
+        refused: The same as ``run_error`` for some addresses: error numbers.
+        refusals: How often that happened.
         family: Of its addresses.
     """
 
@@ -36,6 +45,8 @@ class RecordingSocket:
         self.datagrams: list[bytes] = []
         self.run_error: OSError | None = None
         self.error: OSError | None = None
+        self.refused: dict[tuple[str, int], int] = {}
+        self.refusals = 0
 
     def sendto(self, datagram: memoryview, address: tuple[str, int]) -> None:
         if self.error is not None:
@@ -51,6 +62,9 @@ class RecordingSocket:
     ) -> None:
         if self.run_error is not None:
             raise self.run_error
+        if address in self.refused:
+            self.refusals += 1
+            raise OSError(self.refused[address], "refused")
         ((level, _name, size),) = options
         assert (level, flags) == (socket.IPPROTO_UDP, 0)
         data = b"".join(buffers)
@@ -58,7 +72,7 @@ class RecordingSocket:
         self._record([memoryview(data[i : i + step]) for i in range(0, len(data), step)], address)
 
     def _record(self, run: Sequence[memoryview], address: tuple[str, int]) -> None:
-        assert address == ADDRESS
+        assert address == ADDRESS or address == OTHER or address[0] == "192.0.2.2"
         self.calls.append([len(datagram) for datagram in run])
         self.datagrams += [bytes(datagram) for datagram in run]
 
@@ -104,16 +118,77 @@ def test_a_refused_single_datagram_says_nothing_about_runs(
     assert (sender.dropped, sender.max_segments) == (1, SEGMENTS)
 
 
-@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT])
-def test_a_kernel_that_refuses_gets_datagrams_one_by_one_from_then_on(
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO, errno.EMSGSIZE])
+def test_a_refusal_for_one_destination_leaves_the_others_alone(
+    number: int, sender: DatagramSender, udp_socket: RecordingSocket
+) -> None:
+    """Whoever is behind a tunnel gets datagrams one by one from then on."""
+    udp_socket.refused = {ADDRESS: number}
+    sender.send_run(run(100, 100, 100), ADDRESS)
+    sender.send_run(run(100, 100), ADDRESS)
+    assert udp_socket.calls == [[100]] * 5
+    assert udp_socket.refusals == 1
+    sender.send_run(run(100, 100), OTHER)
+    assert udp_socket.calls[5:] == [[100, 100]]
+    assert (sender.dropped, sender.max_segments) == (0, SEGMENTS)
+
+
+def test_a_destination_that_refused_is_tried_again_after_a_minute(
+    sender: DatagramSender, udp_socket: RecordingSocket
+) -> None:
+    udp_socket.refused = {ADDRESS: errno.EMSGSIZE}
+    sender.forget_refusals(0)
+    sender.send_run(run(100, 100), ADDRESS)
+    udp_socket.refused = {}
+    for second in range(1, 61):
+        sender.forget_refusals(second * SECOND_NS)
+    sender.send_run(run(100, 100), ADDRESS)
+    sender.forget_refusals(61 * SECOND_NS)
+    sender.send_run(run(100, 100), ADDRESS)
+    assert udp_socket.calls == [[100]] * 4 + [[100, 100]]
+
+
+def test_if_too_many_destinations_refuse_nobody_is_tried_for_a_minute(
+    sender: DatagramSender, udp_socket: RecordingSocket
+) -> None:
+    addresses = [("192.0.2.2", port) for port in range(MAX_REFUSED_DESTINATIONS + 1)]
+    udp_socket.refused = dict.fromkeys(addresses, errno.EIO)
+    for address in addresses[:-1]:
+        sender.send_run(run(100, 100), address)
+    assert sender.max_segments == SEGMENTS
+    sender.send_run(run(100, 100), addresses[-1])
+    assert sender.max_segments == 1
+    sender.send_run(run(100, 100), OTHER)
+    assert [100, 100] not in udp_socket.calls
+    sender.forget_refusals(0)
+    sender.forget_refusals(REFUSALS_KEPT_NS)
+    assert sender.max_segments == SEGMENTS
+    assert sender.dropped == 0
+
+
+@pytest.mark.parametrize("number", [errno.ENOPROTOOPT, errno.EOPNOTSUPP])
+def test_a_kernel_that_cannot_at_all_is_not_asked_again(
     number: int, sender: DatagramSender, udp_socket: RecordingSocket
 ) -> None:
     udp_socket.run_error = OSError(number, "no")
     sender.send_run(run(100, 100, 100), ADDRESS)
     assert sender.max_segments == 1
-    sender.send_run(run(100, 100), ADDRESS)
+    sender.send_run(run(100, 100), OTHER)
     assert udp_socket.calls == [[100]] * 5
-    assert sender.dropped == 0
+    sender.forget_refusals(0)
+    sender.forget_refusals(2 * REFUSALS_KEPT_NS)
+    assert sender.max_segments == 1
+
+
+def test_a_destination_to_which_nothing_can_be_sent_has_not_refused_a_run(
+    sender: DatagramSender, udp_socket: RecordingSocket
+) -> None:
+    udp_socket.refused = {ADDRESS: errno.EMSGSIZE}
+    udp_socket.error = OSError(errno.EMSGSIZE, "no")
+    for _ in range(2):
+        sender.send_run(run(9000, 9000), ADDRESS)
+    assert udp_socket.refusals == 2
+    assert sender.dropped == 4
 
 
 def test_what_finds_no_room_is_dropped_and_counted(

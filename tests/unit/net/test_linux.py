@@ -117,6 +117,17 @@ def test_it_says_how_far_it_came_when_the_kernel_refuses(scene: Scene) -> None:
     assert received(scene.receivers[0], 2) == scene.datagrams(image, 0)
 
 
+def test_what_follows_a_refused_one_can_be_sent_as_well(scene: Scene) -> None:
+    image = scene.load(100, 100)
+    nowhere = bytes(len(scene.names) // 3)
+    names = scene.names[: len(nowhere)] + nowhere + scene.names[2 * len(nowhere) :]
+    (run,) = image.runs
+    assert scene.table.send(image, run, names, 3) == 1
+    assert scene.table.send(image, run, names, 3, first=2) == 1
+    assert received(scene.receivers[0], 2) == scene.datagrams(image, 0)
+    assert received(scene.receivers[2], 2) == scene.datagrams(image, 2)
+
+
 def test_other_systems_have_nothing_of_the_kind(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,10 +43,12 @@ class FakeTable:
         calls: Out of how many it was asked to.
         sent: Sizes and names of what it took.
         sources: From which of our addresses it was asked to send.
+        refused: A name that it does not take.
     """
 
     def __init__(self, takes: int = CELLS) -> None:
         self.takes = takes
+        self.refused = b""
         self.calls: list[int] = []
         self.sent: list[tuple[tuple[int, ...], bytes]] = []
         self.sources: list[bytes] = []
@@ -57,14 +59,18 @@ class FakeTable:
     def source(self, local: str) -> bytes:
         return local.encode()
 
-    def send(self, image: Image, run: Run, names: bytes, copies: int, source: bytes) -> int:
+    def send(
+        self, image: Image, run: Run, names: bytes, copies: int, source: bytes, first: int = 0
+    ) -> int:
         self.sources.append(source)
         assert run in image.runs
         assert len(names) == 2 * copies
-        self.calls.append(copies)
-        taken = min(copies, self.takes)
-        self.sent += [(tuple(run.sizes), names[2 * copy : 2 * copy + 2]) for copy in range(taken)]
-        return taken
+        self.calls.append(copies - first)
+        each = [names[2 * copy : 2 * copy + 2] for copy in range(first, copies)][: self.takes]
+        if self.refused in each:
+            each = each[: each.index(self.refused)]
+        self.sent += [(tuple(run.sizes), name) for name in each]
+        return len(each)
 
 
 class Scene:
@@ -128,15 +134,26 @@ def test_a_run_goes_to_all_at_once_where_the_system_takes_it() -> None:
     assert scene.datagrams.sent == []
 
 
-@pytest.mark.parametrize("takes", range(4))
-def test_what_the_system_does_not_take_at_once_is_sent_one_by_one(takes: int) -> None:
-    scene = Scene([Student(number) for number in range(3)], FakeTable(takes))
+def test_what_the_system_refuses_for_one_is_sent_to_that_one_and_at_once_to_the_rest() -> None:
+    table = FakeTable()
+    students = [Student(number) for number in range(9)]
+    scene = Scene(students, table)
+    table.refused = table.names([students[3].address])
     packets = [rtp_packet(1), rtp_packet(2)]
     scene.send(*packets)
-    assert [scene.received(student) for student in scene.students[takes:]] == [packets] * (
-        3 - takes
-    )
-    assert not any(scene.received(student) for student in scene.students[:takes])
+    assert table.calls == [9, 5]
+    assert len(table.sent) == 8
+    assert scene.received(students[3]) == packets
+    assert {address for _, address in scene.datagrams.sent} == {students[3].address}
+
+
+def test_what_the_system_does_not_take_at_all_is_sent_one_by_one() -> None:
+    table = FakeTable(takes=0)
+    scene = Scene([Student(number) for number in range(30)], table)
+    packets = [rtp_packet(1), rtp_packet(2)]
+    scene.send(*packets)
+    assert all(scene.received(student) == packets for student in scene.students)
+    assert len(table.calls) <= 8
 
 
 def test_nothing_goes_to_all_at_once_where_runs_cannot_be_cut() -> None:
