@@ -247,7 +247,11 @@ class IceLite:
         Never before the first check: a client opens its transports when it joins, and connects
         them when there is something to send or to receive.
         """
-        return self.last_check_ns is not None and now_ns - self.last_check_ns > CONSENT_TIMEOUT_NS
+        return self.is_unchecked(now_ns, CONSENT_TIMEOUT_NS + 1)
+
+    def is_unchecked(self, now_ns: int, duration_ns: int) -> bool:
+        """Whether there has been no check for so long, though there was one before."""
+        return self.last_check_ns is not None and now_ns - self.last_check_ns >= duration_ns
 
     def grant_time(self, now_ns: int) -> None:
         """Has consent begin anew: nobody could be heard for a while, for a reason of our own."""

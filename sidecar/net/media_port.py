@@ -147,7 +147,7 @@ class MediaPort:
         )
         self.on_woken = on_woken
         self.on_udp_blocked = on_udp_blocked
-        self._upkeep = Upkeep(self._on_woken, self._on_udp_blocked)
+        self._upkeep = Upkeep(self._on_woken, self._on_udp_blocked, self.report_defect)
         self._of_closed_links = Counters()
         self._is_receiving = False
         self._wake_up: asyncio.Handle | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from sidecar.net.link import MediaLink
+    from sidecar.sfu import WebRtcTransport
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +17,10 @@ LEAST_GAP_NS: Final = 5_000_000_000
 
 STALE_AFTER_NS: Final = 6_000_000_000
 """A peer that has been silent for so long may have lost its network."""
+
+STALE_UNCHECKED_NS: Final = 12_000_000_000
+"""So may one that sends packets, but no checks. Firefox sends one every 4 to 6 s, which may be
+lost."""
 
 STALE_AGAIN_NS: Final = 5_000_000_000
 """A silence that goes on is told again after so long."""
@@ -32,14 +37,19 @@ class Upkeep:
     """
 
     def __init__(
-        self, on_woken: Callable[[float], None], on_udp_blocked: Callable[[], None]
+        self,
+        on_woken: Callable[[float], None],
+        on_udp_blocked: Callable[[], None],
+        report: Callable[[WebRtcTransport, Exception], None],
     ) -> None:
         """Takes whom to tell of what is noticed.
 
         Args:
             on_woken: Called with a time in seconds for which the process stood still.
             on_udp_blocked: Called once: a client has connected, and no UDP comes from it.
+            report: Takes a mistake of ours that one link has brought to light.
         """
+        self._report = report
         self._on_woken = on_woken
         self._on_udp_blocked = on_udp_blocked
         self._due_ns: int | None = None
@@ -75,12 +85,18 @@ class Upkeep:
     def look_after(self, links: Iterable[MediaLink], now_ns: int) -> None:
         """Does for each link what is due once a second."""
         for link in list(links):
-            if link.ice.has_expired(now_ns):
-                logger.info("transport %s: no ICE check for 30 s", link.transport.id)
-                link.fail("ice-timeout")
-            else:
-                link.look_after(now_ns)
-                self._look_for_silence(link, now_ns)
+            try:
+                self._look_after(link, now_ns)
+            except Exception as error:  # the others have to be looked after all the same
+                self._report(link.transport, error)
+
+    def _look_after(self, link: MediaLink, now_ns: int) -> None:
+        if link.ice.has_expired(now_ns):
+            logger.info("transport %s: no ICE check for 30 s", link.transport.id)
+            link.fail("ice-timeout")
+        else:
+            link.look_after(now_ns)
+            self._look_for_silence(link, now_ns)
 
     def _look_for_silence(self, link: MediaLink, now_ns: int) -> None:
         heard_ns = link.ice.last_heard_ns
@@ -88,7 +104,9 @@ class Upkeep:
             since_ns = link.awaits_check_since_ns
             if since_ns is not None and now_ns - since_ns >= FIRST_CHECK_TIMEOUT_NS:
                 self._tell_blocked(link)
-        elif now_ns - heard_ns < STALE_AFTER_NS:
+        elif now_ns - heard_ns < STALE_AFTER_NS and not link.ice.is_unchecked(
+            now_ns, STALE_UNCHECKED_NS
+        ):
             link.told_stale_ns = None
         elif link.told_stale_ns is None or now_ns - link.told_stale_ns >= STALE_AGAIN_NS:
             link.told_stale_ns = now_ns

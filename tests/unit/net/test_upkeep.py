@@ -14,9 +14,11 @@ from sidecar.net.upkeep import (
     LEAST_GAP_NS,
     STALE_AFTER_NS,
     STALE_AGAIN_NS,
+    STALE_UNCHECKED_NS,
     Upkeep,
 )
 from sidecar.ortc.parameters import DtlsFingerprint, DtlsParameters
+from sidecar.sfu import WebRtcTransport
 from tests.unit.net.support import (
     HOME,
     SECOND_NS,
@@ -36,6 +38,7 @@ class Scene:
         links: With what stands for their transports.
         gaps_s: What was told of gaps.
         blocked: How often it was told that no UDP comes.
+        defects: Mistakes, and the transports that brought them to light.
     """
 
     def __init__(self) -> None:
@@ -43,7 +46,12 @@ class Scene:
         self.links: dict[MediaLink, FakeTransport] = {}
         self.gaps_s: list[float] = []
         self.blocked = 0
-        self.upkeep = Upkeep(self.gaps_s.append, self.on_udp_blocked)
+        self.defects: list[tuple[WebRtcTransport, Exception]] = []
+        self.upkeep = Upkeep(
+            self.gaps_s.append,
+            self.on_udp_blocked,
+            lambda transport, error: self.defects.append((transport, error)),
+        )
 
     def on_udp_blocked(self) -> None:
         self.blocked += 1
@@ -109,10 +117,37 @@ def test_whoever_sends_packets_is_not_silent(scene: Scene) -> None:
     """Firefox checks every 4 to 6 s, and a check may be lost."""
     link, transport = scene.open_link()
     scene.check(link)
-    for _ in range(20):
+    for _ in range(11):
         link.ice.pairs[0].heard_ns = scene.port.time_ns
         scene.pass_seconds(1)
     assert transport.stale_ns == []
+
+
+def test_whoever_sends_packets_and_no_checks_has_a_problem(scene: Scene) -> None:
+    """Without checks its consent ends in the end."""
+    link, transport = scene.open_link()
+    scene.check(link)
+    started_ns = scene.port.time_ns
+    for _ in range(13):
+        link.ice.pairs[0].heard_ns = scene.port.time_ns
+        scene.pass_seconds(1)
+    assert transport.stale_ns == [started_ns + STALE_UNCHECKED_NS]
+
+
+def test_a_mistake_with_one_link_leaves_the_others_alone(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first, _), (second, transport) = scene.open_link(), scene.open_link()
+    scene.check(second)
+
+    def mistaken(_now_ns: int) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(first, "look_after", mistaken)
+    scene.pass_seconds(6)
+    assert len(transport.stale_ns) == 1
+    assert [type(error) for _, error in scene.defects] == [ZeroDivisionError] * 6
+    assert {each for each, _ in scene.defects} == {first.transport}
 
 
 def test_whoever_has_never_come_is_not_called_silent(scene: Scene) -> None:
