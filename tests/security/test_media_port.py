@@ -17,7 +17,7 @@ from tests.support.sfu_process import SfuProcess
 from tests.support.synthetic import SyntheticStudent, SyntheticTeacher, eventually
 
 FRAMES = 60
-FLOOD_DATAGRAMS = 10_000
+FLOOD_DATAGRAMS = 5_000
 BURST = 50
 BURST_INTERVAL_S = 0.01
 FOLLOWS_WITHIN_S = 20.0
@@ -156,7 +156,7 @@ async def test_an_address_that_nominates_itself_again_and_again_does_not_keep_me
             pass
         before = student.video.packets
         await eventually(
-            lambda: student.video.packets > before + 500,
+            lambda: student.video.packets > before + 100,
             student.describe,
             timeout_s=2 * FOLLOWS_WITHIN_S,
         )
@@ -172,7 +172,7 @@ async def test_thousands_of_ssrcs_from_one_student_leave_the_class_alone(
     peer = churner.incoming.peer
     assert isinstance(peer.dtls, DtlsEndpoint)
     before_bytes = sfu.resident_bytes()
-    for start in range(1_000, 1_000 + 4_000, 20):
+    for start in range(1_000, 1_000 + 2_000, 20):
         for ssrc in range(start, start + 20):
             packet = build_rtp(
                 payload_type=111, sequence_number=1, timestamp=0, ssrc=ssrc, payload=b"x"
