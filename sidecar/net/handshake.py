@@ -167,11 +167,21 @@ class Handshake:
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             self._send([*endpoint.drain(), *endpoint.close()])
+        self._let_go()
 
     def _finish(self, reason: str) -> None:
         self._over = True
         self._endpoint = None
         self._on_closed(reason)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Forgets the owner, who knows us: so both are freed at once."""
+        self._send = self._on_keys = self._on_closed = _tell_nobody
+
+
+def _tell_nobody(_what: object) -> None:
+    """Is called instead of an owner that has gone."""
 
 
 def _step(endpoint: DtlsEndpoint, datagrams: list[bytes], timed_out: bool) -> list[bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, cast
 
@@ -566,3 +568,23 @@ def test_streams_may_end_before_there_are_keys(scene: Scene) -> None:
     scene.link.look_after(scene.port.time_ns)
     scene.shake_hands()
     assert scene.transport.closed_for == []
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_what_is_closed_is_freed_at_once(role: PeerRole) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        scene = Scene()
+        scene.validate()
+        scene.connect(role)
+        scene.loop.run_steps()
+        scene.link.close()
+        link, transport = weakref.ref(scene.link), weakref.ref(scene.transport)
+        del scene.transport.link  # as a real one does; nor do these remember anything
+        scene.port.retired.clear()
+        scene.loop.timers.clear()
+        del scene
+        assert (link(), transport()) == (None, None)
+    finally:
+        gc.enable()
