@@ -39,7 +39,7 @@ async def test_rooms_without_end(start_sfu: StartSfu, workers: str) -> None:
     await room.leave()
 
 
-async def test_the_screen_consumed_300_times_comes_once(start_sfu: StartSfu) -> None:
+async def test_the_screen_consumed_200_times_comes_once(start_sfu: StartSfu) -> None:
     sfu = start_sfu("--log-level", "info")
     room = Classroom(sfu.url)
     teacher = await room.teach()
@@ -49,11 +49,11 @@ async def test_the_screen_consumed_300_times_comes_once(start_sfu: StartSfu) -> 
     listed = await greedy.signaling.request("getProducers")
     [screen] = [each["producerId"] for each in listed if each["kind"] == "video"]
     consumer_ids = []
-    for _ in range(300):
+    for _ in range(200):
         data = {"producerId": screen, "rtpCapabilities": greedy.rtp_capabilities}
         consumer = await greedy.signaling.request("consume", data)
         consumer_ids.append(consumer["consumerId"])
-    for consumer_id in consumer_ids[:-1]:
+    for consumer_id in consumer_ids[:-1:30]:
         with pytest.raises(ProtocolError, match="Consumer not found"):
             await greedy.signaling.request("resumeConsumer", {"consumerId": consumer_id})
     await greedy.signaling.request("resumeConsumer", {"consumerId": consumer_ids[-1]})
