@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from sidecar.classroom import usage
 from sidecar.classroom.errors import ClassroomError, Fault
@@ -33,6 +33,9 @@ from sidecar.limits import Limits
 from sidecar.ortc.errors import OrtcError
 from sidecar.ortc.parameters import MediaKind, RtpCapabilities, RtpParameters
 from sidecar.sfu import Consumer, Producer, Router, WebRtcTransport
+
+MAX_IDLE_PRODUCERS: Final = 2
+"""Of one peer and kind, silent when another one is made."""
 
 Publish: TypeAlias = Callable[[Sequence[Peer], Event], None]
 
@@ -159,6 +162,8 @@ class Room:
         _refuse(usage.produce_fault(peer, self._limits, self._totals))
         transport = peer.transport("send", Fault.SEND_TRANSPORT_NOT_FOUND)
         producer = transport.produce(kind, rtp_parameters)
+        producer.on_closed = partial(self._unpublish, peer, producer.id)
+        self._supersede(peer, kind)
         peer.producers[producer.id] = producer
         told = [each for each in self._all_but(peer) if self._policy.announces(peer, each)]
         self._publications[producer.id] = Publication(producer, peer, set(told))
@@ -166,7 +171,10 @@ class Room:
         return producer
 
     def producers(self, asker: Peer) -> list[Publication]:
-        """The streams that ``asker`` is to know of, oldest first."""
+        """The streams that ``asker`` is to know of: the live ones first, the oldest of them first.
+
+        Existing frontends show whatever comes first.
+        """
         listed = [
             publication
             for publication in self._publications.values()
@@ -174,7 +182,7 @@ class Room:
         ]
         for publication in listed:
             publication.audience.add(asker)
-        return listed
+        return sorted(listed, key=lambda each: each.producer.silent)
 
     def close_producer(self, peer: Peer, producer_id: str) -> None:
         """Close a peer's own producer.
@@ -294,6 +302,22 @@ class Room:
             transport = peer.transports[direction]
             offer = IceRestart(direction, transport.id, transport.offer_ice_restart())
             self._publish([peer], offer)
+
+    def _supersede(self, peer: Peer, kind: MediaKind) -> None:
+        """Note that a peer's earlier streams of a kind may be over: existing frontends don't say.
+
+        Those whose sender is there but has nothing to send may be sent again. It is not believed of
+        many.
+        """
+        idle: list[Producer] = []
+        for producer in peer.producers.values():
+            if producer.kind == kind and not producer.paused:
+                producer.supersede()
+                if producer.silent:
+                    idle.append(producer)
+        for producer in idle[:-MAX_IDLE_PRODUCERS]:
+            producer.close()
+            self._unpublish(peer, producer.id)
 
     def _drop_media(self, peer: Peer, direction: Direction) -> None:
         """Forget what ran over a transport that is closed."""

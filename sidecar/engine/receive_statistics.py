@@ -53,6 +53,7 @@ class ReceiveStatistics:
         "_last_sr_ns",
         "_missing",
         "_missing_below",
+        "_quiet_since_packets",
         "_received_prior",
         "_restarted",
         "bytes",
@@ -76,6 +77,7 @@ class ReceiveStatistics:
         self._candidate = -1
         self._candidate_packets = -1
         self._restarted = False
+        self._quiet_since_packets = -1
         self._jitter = 0.0
         self._jitter_timestamp = -1
         self._jitter_ns = 0
@@ -117,6 +119,18 @@ class ReceiveStatistics:
         restarted = self._restarted
         self._restarted = False
         return restarted
+
+    def expect_restart(self) -> None:
+        """Note a long silence: whatever comes next from behind the stream is not merely late."""
+        self._quiet_since_packets = self.packets
+
+    def begin_sequence(self) -> None:
+        """Take the next packet for the first of a new sequence. Totals go on."""
+        self._expected_before_restart = self._expected
+        self._highest = -1
+        self._missing = 0
+        self._jitter_timestamp = -1
+        self._candidate_packets = -1
 
     def on_sender_report(self, report: SenderReport, now_ns: int) -> None:
         """Remember when the sender's last report came, for LSR and DLSR (RFC 3550 6.4.1)."""
@@ -167,7 +181,8 @@ class ReceiveStatistics:
             self._base = self._highest = ext_seq
             return True
         ahead = ext_seq - self._highest
-        if not -MAX_JUMP_PACKETS <= ahead <= MAX_JUMP_PACKETS:
+        lowest = 0 if self._quiet_since_packets == self.packets else -MAX_JUMP_PACKETS
+        if not lowest <= ahead <= MAX_JUMP_PACKETS:
             if not recovered:
                 self._consider_restart(ext_seq)
             return False
@@ -199,11 +214,7 @@ class ReceiveStatistics:
         in_a_row = self._candidate_packets == self.packets
         distance = abs(ext_seq - self._candidate)
         if in_a_row and 0 < distance <= MAX_REORDER_PACKETS:
-            self._expected_before_restart = self._expected
-            self._highest = -1
-            self._missing = 0
-            self._jitter_timestamp = -1
-            self._candidate_packets = -1
+            self.begin_sequence()
             self._restarted = True
             return
         self._candidate = ext_seq

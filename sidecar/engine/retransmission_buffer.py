@@ -39,6 +39,11 @@ class RetransmissionBuffer(Generic[T]):
         self._packets[slot] = packet
         self._stored_ns[slot] = now_ns
 
+    def clear(self) -> None:
+        """Drop everything."""
+        self._sequences = [-1] * self.capacity
+        self._packets = [None] * self.capacity
+
     def get(self, ext_seq: int, now_ns: int) -> T | None:
         """Return the packet, or None if it was never stored, was replaced or is too old."""
         slot = ext_seq & self._mask

@@ -14,16 +14,17 @@ class SequenceUnwrapper:
     (32768) ahead of the highest seen, else as older.
     """
 
-    __slots__ = ("_highest",)
+    __slots__ = ("_first_cycle", "_highest")
 
     def __init__(self) -> None:
         self._highest = -1
+        self._first_cycle = _CYCLE
 
     def unwrap(self, sequence_number: int) -> int:
         """Return the extended number; its low 16 bits are ``sequence_number``."""
         highest = self._highest
         if highest < 0:
-            self._highest = _CYCLE + sequence_number
+            self._highest = self._first_cycle + sequence_number
             return self._highest
         ahead = (sequence_number - highest) & 0xFFFF
         if ahead < _HALF_CYCLE:
@@ -37,8 +38,11 @@ class SequenceUnwrapper:
         The number returned is more than one cycle above everything given out before, so that
         neither it nor the packets slightly older than it can be mistaken for earlier ones.
         """
-        if self._highest >= 0:
-            next_cycle = (self._highest // _CYCLE + 2) * _CYCLE
-            self._highest = next_cycle + sequence_number
-            return self._highest
+        self.expect_new_sequence()
         return self.unwrap(sequence_number)
+
+    def expect_new_sequence(self) -> None:
+        """Take the next number for the first of a new sequence, as :meth:`restart` does."""
+        if self._highest >= 0:
+            self._first_cycle = (self._highest // _CYCLE + 2) * _CYCLE
+            self._highest = -1

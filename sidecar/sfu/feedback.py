@@ -114,6 +114,7 @@ def _on_sender_report(transport: WebRtcTransport, packet: SenderReport, now_ns: 
     producer = transport.streams.find_producer(packet.ssrc)
     if producer is not None and packet.ssrc == producer.stream.ssrc:
         producer.stream.statistics.on_sender_report(packet, now_ns)
+        producer.stream.liveness.on_sender_report(now_ns)
         transport.clock.on_sender_report(
             packet.ssrc,
             packet.ntp_timestamp,
@@ -162,9 +163,12 @@ def _on_remb(transport: WebRtcTransport, packet: ReceiverEstimatedMaxBitrate, _n
         transport.available_outgoing_bps = packet.bitrate_bps
 
 
-def _on_bye(transport: WebRtcTransport, packet: Bye, _now_ns: int) -> None:
+def _on_bye(transport: WebRtcTransport, packet: Bye, now_ns: int) -> None:
     for ssrc in packet.ssrcs:
-        if transport.streams.find_producer(ssrc) is not None:
+        producer = transport.streams.find_producer(ssrc)
+        if producer is not None:
+            if ssrc == producer.stream.ssrc:
+                producer.said_bye(now_ns)
             transport.clock.forget(ssrc)
             transport.streams.forget_learnt(ssrc)
             if not transport.is_receiving(ssrc):

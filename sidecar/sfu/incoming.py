@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from sidecar.engine.key_frame_requester import KeyFrameRequester
+from sidecar.engine.liveness import AUDIO_PATIENCE, VIDEO_PATIENCE, Liveness
 from sidecar.engine.nack_generator import NackGenerator
 from sidecar.engine.receive_statistics import ReceiveStatistics
 from sidecar.engine.retransmission_buffer import RetransmissionBuffer
@@ -54,6 +55,7 @@ class IncomingStream:
         clock_rate: Of its RTP timestamps, in Hz.
         understands_remb: The sender limits its bitrate when told to by REMB.
         statistics: Loss and jitter.
+        liveness: When it was heard last.
         buffer: The latest packets, for consumers that ask for them again or start.
         newest_seq: The extended sequence number of the newest packet, -1 before the first.
         bytes_received: With retransmissions and what is not forwarded.
@@ -64,8 +66,20 @@ class IncomingStream:
     """
 
     def __init__(
-        self, parameters: RtpParameters, mapping: RtpMapping, translator: PacketTranslator
+        self,
+        parameters: RtpParameters,
+        mapping: RtpMapping,
+        translator: PacketTranslator,
+        now_ns: int,
     ) -> None:
+        """Waits for the first packet.
+
+        Args:
+            parameters: What the peer said it sends.
+            mapping: From its payload types and extension ids to the router's.
+            translator: Carries that out.
+            now_ns: The time.
+        """
         encoding = parameters.encodings[0]
         media = [codec for codec in parameters.codecs if not _is_rtx(codec)]
         codec = media[0]
@@ -103,6 +117,8 @@ class IncomingStream:
             if _is_rtx(each) and each.payload_type in mapping.codecs
         }
         self._is_video = codec.mime_type.lower().startswith("video/")
+        patience = VIDEO_PATIENCE if self._is_video else AUDIO_PATIENCE
+        self.liveness = Liveness(patience, now_ns)
 
     @property
     def extension_ids(self) -> Mapping[int, int]:
@@ -163,6 +179,7 @@ class IncomingStream:
             if not self.statistics.take_restart():
                 return None
             ext_seq = self._restart(packet, size_bytes, now_ns)
+        self.liveness.heard_ns = now_ns
         if self._nack is not None:
             self._nack.on_packet(ext_seq, now_ns, recovered)
         if ext_seq > self.newest_seq:
@@ -193,6 +210,28 @@ class IncomingStream:
             self.newest_seq,
             holes_are_filled=self._nack is not None,
         )
+
+    def silence(self) -> None:
+        """Drops what has arrived so far for good, and asks for nothing of it any more.
+
+        What comes next need not go on from where the last sequence stopped.
+        """
+        self.forget_key_frame()
+        self.buffer.clear()
+        self.statistics.expect_restart()
+        self.cancel_key_frame_request()
+        if self._nack is not None:
+            self._nack.on_key_frame(self.newest_seq + 1)
+            self._nack.take_key_frame_needed()
+
+    def expect_new_sequence(self) -> None:
+        """Takes the next packet for the first of a new sequence: its sender has a new SSRC."""
+        if self.newest_seq < 0:
+            return
+        self._unwrapper.expect_new_sequence()
+        self.statistics.begin_sequence()
+        self.forget_key_frame()
+        self.restarts += 1
 
     def forget_key_frame(self) -> None:
         """Lets nobody start with what has arrived so far."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from sidecar.ortc.parameters import MediaKind, RtpParameters
@@ -42,7 +42,11 @@ class Producer:
             of them wherever possible: then their packets differ in nothing but the encryption.
         outgoing_start: The numbers that consumers start with.
         paused: Nothing is forwarded.
+        silent: It has ended, or nothing has come for some seconds: nobody is shown what was, and
+            its sender is asked for nothing, until something comes.
+        superseded: Its peer sends another one in its place.
         closed: For good.
+        on_closed: Called once if it is closed because its sender has dropped it.
     """
 
     def __init__(
@@ -66,7 +70,11 @@ class Producer:
         self.outgoing_ssrc = outgoing_ssrc
         self.outgoing_start = outgoing_start
         self.paused = False
+        self.silent = False
+        self.superseded = False
         self.closed = False
+        self.on_closed: Callable[[], None] | None = None
+        self._restarts = 0
         self._consumers: dict[str, Consumer] = {}
         worker = transport.router.worker
         self._demands = Demands(stream, worker.limits)
@@ -101,6 +109,33 @@ class Producer:
             consumer.producer_closed()
         self._pending.clear()
         self.transport.forget_producer(self)
+        self.on_closed = None  # whoever listens may know us
+
+    def said_bye(self, now_ns: int) -> None:
+        """Takes RTCP BYE: what silence would tell is known at once."""
+        liveness = self.stream.liveness
+        if not liveness.has_ended:
+            liveness.on_bye(now_ns)
+            self.transport.report_soon()
+
+    def supersede(self) -> None:
+        """Its peer sends another one of its kind: it is closed as soon as it is seen to be dropped.
+
+        Unless the two go on side by side, such as a screen and a camera.
+        """
+        self.superseded = True
+        self.transport.report_soon()
+
+    def watch(self, now_ns: int) -> None:
+        """Closes it if its sender has dropped it. Called every second or so."""
+        liveness = self.stream.liveness
+        given_up = liveness.watch(now_ns, excused=self.paused)
+        replaced = self.superseded and not self.paused and liveness.is_dropped(now_ns)
+        if given_up or (replaced and (liveness.has_ended or self._is_outlived)):
+            on_closed = self.on_closed
+            self.close()
+            if on_closed is not None:
+                on_closed()
 
     def stats(self) -> ProducerStats:
         """What is known of the stream now."""
@@ -156,6 +191,8 @@ class Producer:
     @property
     def next_timeout_ns(self) -> int | None:
         """When `poll` has something to do even if nothing arrives."""
+        if self.silent:
+            return None
         timeouts = (
             self.stream.next_timeout_ns,
             self._starting.next_timeout_ns,
@@ -170,12 +207,15 @@ class Producer:
             now_ns: The time.
             sender_ssrc: Our SSRC in feedback messages.
         """
+        silent = self._falls_silent(now_ns)
         if self._starting.is_busy:
             try:
                 self._starting.poll(now_ns)
             finally:  # also after a mistake of ours: who has begun must not be fed twice
                 self.refresh_live()
         wanted = self._demands.take_key_frame_wanted(now_ns)
+        if silent:
+            return []
         if not self._fan_out.receivers and not self._starting.is_busy:
             self.stream.cancel_key_frame_request()
         elif wanted:
@@ -190,9 +230,9 @@ class Producer:
         Raises:
             RtpError: It is malformed.
         """
-        restarts = self.stream.restarts
         forwarded = self.stream.receive(packet, elements, now_ns)
-        if self.stream.restarts != restarts:
+        if self.stream.restarts != self._restarts:
+            self._restarts = self.stream.restarts
             self._pending.clear()
             self.transport.clock.forget(packet.ssrc)
             for consumer in self._consumers.values():
@@ -219,9 +259,37 @@ class Producer:
     def fan_out(self, now_ns: int) -> None:
         """Hands what has arrived since the last call to every live consumer."""
         packets, self._pending = self._pending, []
-        if not packets:
+        if packets:
+            if len(packets) > 1 and self.kind == "video":
+                equalise(packets)  # they change here for the last time: nobody has got them yet
+            batch = self._batch = Batch(packets, now_ns, self._batch)
+            self._fan_out.forward(batch)
+        if self.silent:
+            self._come_back(now_ns)
+
+    @property
+    def _is_outlived(self) -> bool:
+        """Whether something else of its peer has been heard since it was heard last."""
+        liveness = self.stream.liveness
+        others = self.transport.producers.values()
+        return any(liveness.was_outlived_by(each.stream.liveness) for each in others)
+
+    def _falls_silent(self, now_ns: int) -> bool:
+        """Looks whether it is silent; what was is then dropped."""
+        if not self.silent and self.stream.liveness.is_silent(now_ns):
+            self.silent = True
+            self.stream.silence()
+            for consumer in self._consumers.values():
+                if consumer.is_replaying:
+                    consumer.stream.restart()
+            self.refresh_live()
+        return self.silent
+
+    def _come_back(self, now_ns: int) -> None:
+        """Goes on if packets have come; who has no picture yet gets one with a new key frame."""
+        if self.stream.liveness.is_silent(now_ns):
+            self.stream.forget_key_frame()  # of stragglers behind a BYE
             return
-        if len(packets) > 1 and self.kind == "video":
-            equalise(packets)  # they change here for the last time: nobody has got them yet
-        batch = self._batch = Batch(packets, now_ns, self._batch)
-        self._fan_out.forward(batch)
+        self.silent = False
+        if any(each.live and not each.stream.has_started for each in self._consumers.values()):
+            self.request_key_frame()

@@ -100,7 +100,7 @@ class Router:
             abs_send_time_id=self._abs_send_time_id,
             hop_by_hop_ids=self._hop_by_hop_ids,
         )
-        stream = IncomingStream(rtp_parameters, mapping, translator)
+        stream = IncomingStream(rtp_parameters, mapping, translator, self.worker.now_ns)
         return Producer(
             self._identifiers.unique_id(),
             kind,

@@ -163,6 +163,7 @@ class StreamTable:
                 if stream.ssrc is not None:
                     continue
                 stream.ssrc = packet.ssrc
+                stream.expect_new_sequence()
             else:
                 if stream.rtx_ssrc is not None:
                     continue

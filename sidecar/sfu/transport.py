@@ -398,6 +398,8 @@ class WebRtcTransport:
             self._next_report_ns = next_ns - next_ns % REPORT_GRID_NS
             for compound in periodic_reports(self, now_ns):
                 self.send_rtcp(compound)
+            for producer in tuple(self.producers.values()):
+                producer.watch(now_ns)
         timeouts_ns.append(self._next_report_ns)
         self.next_timeout_ns = min(each for each in timeouts_ns if each is not None)
 

@@ -85,14 +85,18 @@ class SendingSide:
         self._loop = asyncio.get_running_loop()
         self._media_started_s = self._loop.time()
         self._media_started_ns = time.time_ns()
+        self._mids = count()
         self._next_picture = 0
         self._next_sound = 0
         self._pump: asyncio.Task[None] | None = None
         peer.on_rtcp = self._on_rtcp
 
     def add(self, kind: str, *, first_sequence: int | None = None) -> dict[str, Any]:
-        """Make the stream of a kind (`video`, `audio`) and return its RtpParameters."""
-        mid = str(len(self.senders))
+        """Make the stream of a kind (`video`, `audio`) and return its RtpParameters.
+
+        One that was there before is sent no more, and nobody is told.
+        """
+        mid = str(next(self._mids))
         ssrc, rtx_ssrc = self._random.getrandbits(32), self._random.getrandbits(32)
         if kind == "video":
             ids = StreamIds(

@@ -56,7 +56,10 @@ class FakeProducer:
         self.id = producer_id
         self.kind = kind
         self.paused = False
+        self.silent = False
+        self.superseded = False
         self.closed = False
+        self.on_closed: Callable[[], None] | None = None
         self.consumers: list[FakeConsumer] = []
 
     def pause(self) -> None:
@@ -64,6 +67,15 @@ class FakeProducer:
 
     def resume(self) -> None:
         self.paused = False
+
+    def supersede(self) -> None:
+        self.superseded = True
+
+    def give_up(self) -> None:
+        """What happens when its sender has dropped it."""
+        self.close()
+        if self.on_closed is not None:
+            self.on_closed()
 
     def close(self) -> None:
         self.closed = True

@@ -21,8 +21,13 @@ from sidecar.classroom.snapshot import PeerSnapshot, RoomSnapshot, room_snapshot
 from sidecar.limits import Limits
 from sidecar.ortc.errors import OrtcError
 from sidecar.ortc.parameters import IceParameters, RtpCapabilities
-from sidecar.sfu import SfuError
-from tests.unit.classroom.fakes import OPUS_ONLY, RTP_PARAMETERS, Stage
+from sidecar.sfu import Producer, SfuError
+from tests.unit.classroom.fakes import OPUS_ONLY, RTP_PARAMETERS, FakeProducer, Stage
+
+
+def fake_producer(producer: Producer) -> FakeProducer:
+    assert isinstance(producer, FakeProducer)
+    return producer
 
 
 def fault_of(action: Callable[[], object]) -> Fault:
@@ -293,6 +298,66 @@ class TestProducing:
         assert listed(teacher) == [video.id, audio.id]
         assert listed(ann) == [video.id]
         assert listed(bob) == [video.id]
+
+    def test_live_ones_are_listed_first(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.enter("ann")
+        streams = [stage.room.produce(teacher, "video", RTP_PARAMETERS) for _ in range(4)]
+        first, second, third, fourth = (each.id for each in streams)
+        streams[0].silent = streams[2].silent = True
+        listed = [each.producer.id for each in stage.room.producers(ann)]
+        assert listed == [second, fourth, first, third]
+
+    def test_a_new_one_may_be_in_the_place_of_an_earlier_one_of_its_kind(self) -> None:
+        stage = Stage("open")
+        teacher = stage.connected("teacher", is_teacher=True)
+        others = stage.room.produce(stage.connected("ann"), "video", RTP_PARAMETERS)
+        sound = stage.room.produce(teacher, "audio", RTP_PARAMETERS)
+        old = stage.room.produce(teacher, "video", RTP_PARAMETERS)
+        new = stage.room.produce(teacher, "video", RTP_PARAMETERS)
+        assert old.superseded
+        assert not any(each.superseded for each in (others, sound, new))
+
+    def test_one_that_is_refused_takes_no_place(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        old = stage.room.produce(teacher, "video", RTP_PARAMETERS)
+        stage.router.produce_error = OrtcError("no codecs")
+        with pytest.raises(OrtcError):
+            stage.room.produce(teacher, "video", RTP_PARAMETERS)
+        assert not old.superseded
+
+    def test_one_that_its_sender_has_dropped_is_closed_for_all_who_knew(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        ann = stage.connected("ann")
+        producer = stage.room.produce(teacher, "video", RTP_PARAMETERS)
+        stage.room.consume(ann, producer.id, OPUS_ONLY)
+        stage.take_told()
+        fake_producer(producer).give_up()
+        assert stage.take_told() == [("ann", ProducerClosed(producer.id, "teacher"))]
+        assert stage.room.producers(ann) == []
+        assert not teacher.producers
+        assert not ann.consumers
+
+    def test_not_many_that_are_idle_are_kept(self) -> None:
+        stage = Stage()
+        teacher = stage.connected("teacher", is_teacher=True)
+        stage.enter("ann")
+        paused = stage.room.produce(teacher, "video", RTP_PARAMETERS)
+        stage.room.pause_producer(teacher, paused.id)
+        streams = [stage.room.produce(teacher, "video", RTP_PARAMETERS) for _ in range(4)]
+        for each in (paused, *streams):
+            each.silent = True
+        stage.take_told()
+        new = stage.room.produce(teacher, "video", RTP_PARAMETERS)
+        assert list(teacher.producers.values()) == [paused, *streams[2:], new]
+        assert stage.take_told() == [
+            ("ann", ProducerClosed(streams[0].id, "teacher")),
+            ("ann", ProducerClosed(streams[1].id, "teacher")),
+            ("ann", NewProducer(new.id, "video", "teacher")),
+        ]
 
     def test_closing_tells_whoever_knew(self) -> None:
         stage = Stage()

@@ -177,6 +177,32 @@ class TestRestart:
         assert statistics.take_restart()
         assert not statistics.take_restart()
 
+    @pytest.mark.parametrize("behind", [2, 50, MAX_JUMP_PACKETS])
+    def test_after_a_long_silence_neighbours_behind_are_one(
+        self, statistics: ReceiveStatistics, behind: int
+    ) -> None:
+        receive(statistics, 100_000, 100_001)
+        statistics.expect_restart()
+        seq = 100_002 - behind
+        assert receive(statistics, seq - 1, seq) == [False, False]
+        assert statistics.take_restart()
+
+    def test_after_a_long_silence_the_same_sequence_goes_on(
+        self, statistics: ReceiveStatistics
+    ) -> None:
+        receive(statistics, 100_000, 100_001)
+        statistics.expect_restart()
+        assert receive(statistics, 100_004, 100_002, 100_003) == [True, True, True]
+        assert not statistics.take_restart()
+
+    def test_new_sequence_that_is_known_to_be_one_counts_from_its_first_packet(
+        self, statistics: ReceiveStatistics
+    ) -> None:
+        receive(statistics, 100_000, 100_002)
+        statistics.begin_sequence()
+        assert receive(statistics, 300_000, 300_001) == [True, True]
+        assert (statistics.packets, statistics.packets_lost) == (4, 1)
+
     def test_stray_packets_are_not(self, statistics: ReceiveStatistics) -> None:
         receive(statistics, 100_000, 110_000, 100_001, 110_001, 120_000, 130_000)
         assert not statistics.take_restart()

@@ -54,3 +54,12 @@ def test_very_late_packet_does_not_replace_a_newer_one(buffer: RetransmissionBuf
 def test_capacity_must_be_a_power_of_two(capacity: int) -> None:
     with pytest.raises(ValueError, match="power of two"):
         RetransmissionBuffer[str](capacity, 1000)
+
+
+def test_nothing_is_left_when_it_was_cleared(buffer: RetransmissionBuffer[str]) -> None:
+    for seq in range(70_000, 70_008):
+        buffer.store(seq, "old", 0)
+    buffer.clear()
+    assert all(buffer.peek(seq) is None for seq in range(70_000, 70_008))
+    buffer.store(70_003, "new", 0)
+    assert buffer.get(70_003, 0) == "new"

@@ -55,3 +55,15 @@ def test_restart_goes_on_above_everything_before(start: int, again: int) -> None
 
 def test_restart_of_an_unused_unwrapper_is_its_start() -> None:
     assert SequenceUnwrapper().restart(7) == 65543
+
+
+@pytest.mark.parametrize("again", [0, 1, 32767, 32768, 65535])
+def test_next_number_of_a_new_sequence_lies_above_everything_before(again: int) -> None:
+    unwrapper = SequenceUnwrapper()
+    first = unwrapper.unwrap(50_000)
+    unwrapper.expect_new_sequence()
+    unwrapper.expect_new_sequence()
+    restarted = unwrapper.unwrap(again)
+    assert restarted & 0xFFFF == again
+    assert restarted - first > 65536
+    assert unwrapper.unwrap((again + 1) & 0xFFFF) == restarted + 1

@@ -32,8 +32,8 @@ class Incoming:
         parameters = parameters or media.video()
         mapping = producer_rtp_mapping(parameters, router_rtp_capabilities())
         translator = PacketTranslator(mapping, abs_send_time_id=4, hop_by_hop_ids=frozenset())
-        self.stream = IncomingStream(parameters, mapping, translator)
         self.now_ns = S
+        self.stream = IncomingStream(parameters, mapping, translator, self.now_ns)
 
     def receive(self, data: bytes) -> ForwardedPacket | None:
         packet = parse_rtp(data)

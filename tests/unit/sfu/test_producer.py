@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from sidecar.engine.liveness import AUDIO_PATIENCE, SILENCE_NS, STRAGGLER_NS, VIDEO_PATIENCE
 from sidecar.ortc import OrtcError
-from sidecar.rtp.rtcp import PictureLossIndication, SenderReport
+from sidecar.rtp.rtcp import Bye, GenericNack, PictureLossIndication, SenderReport
+from sidecar.sfu import Producer
 from tests.unit.sfu import media
-from tests.unit.sfu.support import Lesson, S, Stage
+from tests.unit.sfu.support import MS, Lesson, Peer, S, Stage
 
 STARTS = [0, 32767, 65534, 65535]
 
@@ -170,3 +172,285 @@ def test_parameters_that_do_not_fit_the_kind_are_refused_without_a_trace(kind: s
     assert stage.router.producers == {}
     assert peer.transport.producers == {}
     assert peer.transport.streams.any_source_ssrc() == 0
+
+
+BYE = Bye((media.VIDEO_SSRC,))
+
+
+def requests(lesson: Lesson) -> int:
+    """How often the teacher has been asked for a key frame since the last call."""
+    return sum(isinstance(each, PictureLossIndication) for each in lesson.teacher.hears())
+
+
+def newcomer(lesson: Lesson) -> Peer:
+    """Who watches from now on, with what they have got within a second."""
+    student = lesson.peer()
+    student.consumes(lesson.producer)
+    lesson.advance(S)
+    return student
+
+
+def asks_for_a_picture(lesson: Lesson, student: Peer) -> None:
+    (consumer,) = student.transport.consumers.values()
+    student.reports(PictureLossIndication(1, consumer.stream.ssrc))
+
+
+class TestSilence:
+    def test_screen_that_stands_still_is_seen_at_once(self) -> None:
+        lesson = Lesson()
+        lesson.start(100)
+        lesson.teacher_sends(*range(101, 130), each_ms=2000)
+        lesson.teacher.hears()
+        assert newcomer(lesson).gets()
+        assert requests(lesson) == 0
+
+    @pytest.mark.parametrize("says_bye", [False, True])
+    @pytest.mark.parametrize("later_s", [0, 60, 240])
+    def test_old_picture_is_not_shown_nor_a_new_one_asked_for(
+        self, says_bye: bool, later_s: int
+    ) -> None:
+        lesson = Lesson()
+        lesson.start(100)
+        lesson.teacher_sends(*range(101, 110), each_ms=40)
+        if says_bye:
+            lesson.teacher.reports(BYE)
+        else:
+            lesson.advance(SILENCE_NS)
+        lesson.advance(later_s * S)
+        lesson.teacher.hears()
+        student = newcomer(lesson)
+        for _ in range(10):
+            asks_for_a_picture(lesson, student)
+            lesson.advance(200 * MS)
+        assert student.gets() == []
+        assert requests(lesson) == 0
+
+    def test_sender_reports_alone_are_no_picture(self) -> None:
+        lesson = Lesson()
+        lesson.start(100)
+        for _ in range(10):
+            lesson.teacher.reports(SenderReport(media.VIDEO_SSRC, 3 << 40, 9000, 1, 1))
+            lesson.advance(S)
+        lesson.teacher.hears()
+        assert newcomer(lesson).gets() == []
+        assert requests(lesson) == 0
+
+    def test_what_was_lost_is_neither_asked_for_nor_sent_again_after_a_goodbye(self) -> None:
+        lesson = Lesson()
+        first = lesson.start(100)
+        lesson.teacher.sends(media.rtp(103, timestamp=103 * 90))
+        lesson.teacher.reports(BYE)
+        lesson.teacher.hears()
+        lesson.student.gets()
+        lesson.student.reports(GenericNack(1, first.ssrc, (first.sequence_number,)))
+        lesson.advance(3 * S)
+        assert lesson.student.gets() == []
+        assert not any(isinstance(each, GenericNack) for each in lesson.teacher.hears())
+        assert requests(lesson) == 0
+
+    def test_replay_stops_with_a_goodbye(self) -> None:
+        lesson = Lesson()
+        lesson.start(100)
+        lesson.teacher_sends(*range(101, 160), payload=media.DELTA * 1000, each_ms=40)
+        student = lesson.peer()
+        consumer = student.consumes(lesson.producer)
+        assert consumer.is_replaying
+        student.gets()
+        lesson.teacher.reports(BYE)
+        student.gets()
+        lesson.advance(S)
+        assert student.gets() == []
+        assert not consumer.is_replaying
+
+    @pytest.mark.parametrize("says_bye", [False, True])
+    @pytest.mark.parametrize("step", [1, -500, 20_000])
+    def test_newcomer_has_a_picture_when_it_comes_back(self, says_bye: bool, step: int) -> None:
+        lesson = Lesson()
+        lesson.start(1000)
+        if says_bye:
+            lesson.teacher.reports(BYE)
+        lesson.advance(8 * S)
+        student = newcomer(lesson)
+        lesson.teacher.hears()
+        lesson.student.gets()
+        back = 1000 + step
+        lesson.teacher_sends(back, back + 1, back + 2)
+        assert requests(lesson) == 1
+        assert student.gets() == []
+        lesson.teacher_sends(back + 3, payload=media.KEY_START)
+        assert student.gets()
+        assert lesson.student.gets()
+        lesson.teacher_sends(back + 4, back + 5)
+        assert len(student.gets()) == len(lesson.student.gets()) == 2
+
+    def test_come_back_with_a_key_frame_costs_no_request(self) -> None:
+        lesson = Lesson()
+        lesson.start(100)
+        lesson.advance(8 * S)
+        student = newcomer(lesson)
+        lesson.teacher.hears()
+        lesson.teacher_sends(101, payload=media.KEY_START)
+        assert student.gets()
+        assert requests(lesson) == 0
+
+    def test_who_watches_goes_on_with_what_comes_next(self) -> None:
+        lesson = Lesson()
+        lesson.start(100)
+        lesson.advance(8 * S)
+        lesson.teacher.hears()
+        lesson.teacher_sends(101)
+        assert lesson.student.gets()
+        assert requests(lesson) == 0
+
+    def test_straggler_behind_a_goodbye_is_not_the_stream_come_back(self) -> None:
+        lesson = Lesson()
+        lesson.start(100)
+        lesson.teacher.reports(BYE)
+        lesson.advance(STRAGGLER_NS // 2)
+        lesson.teacher_sends(101, payload=media.KEY_START)
+        lesson.teacher.hears()
+        assert newcomer(lesson).gets() == []
+        assert requests(lesson) == 0
+
+    def test_goodbye_of_the_retransmissions_ends_nothing(self) -> None:
+        lesson = Lesson()
+        lesson.start(100)
+        lesson.teacher.reports(Bye((media.VIDEO_RTX_SSRC,)))
+        lesson.advance(S)
+        assert newcomer(lesson).gets()
+
+    @pytest.mark.parametrize("step", [1, -500, 20_000])
+    def test_ssrc_that_was_learnt_may_be_another_one_after_a_goodbye(self, step: int) -> None:
+        lesson = Lesson(media.video(ssrc=None, rtx_ssrc=None))
+        elements = ((media.MID, b"0"),)
+        lesson.teacher.sends(media.rtp(1000, media.KEY_START, elements=elements))
+        assert lesson.student.gets()
+        lesson.teacher.reports(BYE)
+        lesson.advance(S)
+        back = 1000 + step
+        packets = (
+            media.rtp(back + count, payload, ssrc=77, elements=elements)
+            for count, payload in enumerate((media.KEY_START, media.DELTA, media.DELTA))
+        )
+        lesson.teacher.sends(*packets)
+        assert len(lesson.student.gets()) == 3
+
+    def test_pausing_and_resuming_while_it_is_silent_leaves_nothing_behind(self) -> None:
+        lesson = Lesson()
+        lesson.start(100)
+        lesson.advance(8 * S)
+        for _ in range(100):
+            lesson.consumer.pause()
+            lesson.consumer.resume()
+            lesson.process()
+        assert not lesson.producer._starting.is_busy
+
+
+class TestSuperseded:
+    def share(self, stage: Stage, teacher: Peer) -> tuple[Producer, Producer]:
+        """A stream and the one that it makes room for, both heard."""
+        old = teacher.produces_video()
+        new = teacher.produces_video(media.video(ssrc=5, rtx_ssrc=6, mid="5"))
+        old.supersede()
+        self.send(stage, teacher, media.VIDEO_SSRC, 5, until_ns=S)
+        return old, new
+
+    def send(self, stage: Stage, teacher: Peer, *ssrcs: int, until_ns: int) -> None:
+        for _ in range(0, until_ns, 500 * MS):
+            self._sequence = getattr(self, "_sequence", 0) + 1
+            teacher.sends(*(media.rtp(self._sequence, ssrc=ssrc) for ssrc in ssrcs))
+            stage.advance(500 * MS)
+
+    def test_closed_when_it_has_been_silent_for_some_seconds(self) -> None:
+        stage = Stage()
+        teacher = stage.peer()
+        old, new = self.share(stage, teacher)
+        told: list[str] = []
+        old.on_closed = lambda: told.append(old.id)
+        self.send(stage, teacher, 5, until_ns=2 * S)
+        assert not old.closed
+        self.send(stage, teacher, 5, until_ns=3 * S)
+        assert old.closed
+        assert told == [old.id]
+        assert not new.closed
+
+    def test_closed_at_once_if_it_has_said_goodbye(self) -> None:
+        stage = Stage()
+        teacher = stage.peer()
+        old, _ = self.share(stage, teacher)
+        teacher.reports(BYE)
+        assert old.closed
+
+    def test_two_that_go_on_side_by_side_stay(self) -> None:
+        stage = Stage()
+        teacher = stage.peer()
+        both = self.share(stage, teacher)
+        self.send(stage, teacher, media.VIDEO_SSRC, 5, until_ns=60 * S)
+        assert not any(each.closed for each in both)
+
+    def test_stays_while_its_sender_reports(self) -> None:
+        stage = Stage()
+        teacher = stage.peer()
+        old, _ = self.share(stage, teacher)
+        for _ in range(60):
+            teacher.reports(SenderReport(media.VIDEO_SSRC, 3 << 40, 9000, 1, 1))
+            self.send(stage, teacher, 5, until_ns=S)
+        assert old.silent
+        assert not old.closed
+
+    def test_stays_while_its_owner_has_paused_it(self) -> None:
+        stage = Stage()
+        teacher = stage.peer()
+        old, _ = self.share(stage, teacher)
+        old.pause()
+        self.send(stage, teacher, 5, until_ns=60 * S)
+        assert not old.closed
+
+    def test_stays_while_nothing_is_heard_of_its_peer(self) -> None:
+        stage = Stage()
+        teacher = stage.peer()
+        old, _ = self.share(stage, teacher)
+        stage.advance(20 * S)  # a cable was pulled
+        assert not old.closed
+        self.send(stage, teacher, media.VIDEO_SSRC, 5, until_ns=10 * S)
+        assert not old.closed
+
+
+class TestGivenUp:
+    def test_video_that_nobody_sends_any_more(self) -> None:
+        lesson = Lesson()
+        lesson.start(100)
+        told: list[str] = []
+        lesson.producer.on_closed = lambda: told.append(lesson.producer.id)
+        lesson.advance(VIDEO_PATIENCE.total_ns - 2 * S)
+        assert not lesson.producer.closed
+        lesson.advance(4 * S)
+        assert lesson.producer.closed
+        assert lesson.consumer.closed
+        assert told == [lesson.producer.id]
+
+    def test_microphone_of_who_has_not_spoken_for_a_lesson_is_kept(self) -> None:
+        stage = Stage()
+        student = stage.peer()
+        producer = student.produces_audio()
+        student.sends(media.rtp(1, ssrc=media.AUDIO_SSRC, payload_type=media.OPUS))
+        student.reports(Bye((media.AUDIO_SSRC,)))  # Firefox, with `zeroRtpOnPause`
+        stage.advance(90 * 60 * S)
+        assert not producer.closed
+        stage.advance(AUDIO_PATIENCE.total_ns)
+        assert producer.closed
+
+    def test_video_that_its_owner_has_paused_is_kept(self) -> None:
+        lesson = Lesson()
+        lesson.start(100)
+        lesson.producer.pause()
+        lesson.advance(VIDEO_PATIENCE.total_ns * 2)
+        assert not lesson.producer.closed
+
+    def test_sleep_of_this_computer_is_not_the_senders_silence(self) -> None:
+        lesson = Lesson()
+        lesson.start(100)
+        lesson.now_ns += VIDEO_PATIENCE.total_ns * 2
+        lesson.process()
+        lesson.advance(S)
+        assert not lesson.producer.closed
