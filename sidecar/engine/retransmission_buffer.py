@@ -51,6 +51,11 @@ class RetransmissionBuffer(Generic[T]):
             return None
         return self._packets[slot]
 
+    def stored_at(self, ext_seq: int) -> int | None:
+        """Return when a packet was stored, in ns; None if it was never, or was replaced."""
+        slot = ext_seq & self._mask
+        return self._stored_ns[slot] if self._sequences[slot] == ext_seq else None
+
     def peek(self, ext_seq: int) -> T | None:
         """Return the packet whatever its age, or None if it was never stored or was replaced."""
         slot = ext_seq & self._mask

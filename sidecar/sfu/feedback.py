@@ -102,6 +102,7 @@ def _sender_report(consumer: Consumer, now_ns: int) -> SenderReport | None:
     source = consumer.producer
     if not consumer.live or source.stream.ssrc is None:
         return None
+    source.stream.check_clock(source.transport.clock)
     return consumer.stream.sender_report(source.transport.clock, source.stream.ssrc, now_ns)
 
 

@@ -12,6 +12,7 @@ from sidecar.engine.receive_statistics import ReceiveStatistics
 from sidecar.engine.retransmission_buffer import RetransmissionBuffer
 from sidecar.engine.rtx import decapsulate
 from sidecar.engine.sampled_rate import SampledRate
+from sidecar.engine.sender_report_mapper import SenderReportMapper
 from sidecar.engine.sequence_unwrapper import SequenceUnwrapper
 from sidecar.ortc import RtpMapping
 from sidecar.ortc.parameters import RtpCodecParameters, RtpParameters
@@ -210,6 +211,13 @@ class IncomingStream:
             self.newest_seq,
             holes_are_filled=self._nack is not None,
         )
+
+    def check_clock(self, clock: SenderReportMapper) -> None:
+        """Holds what the sender's reports say of the RTP clock against the newest packet."""
+        newest = self.buffer.peek(self.newest_seq)
+        arrival_ns = self.buffer.stored_at(self.newest_seq)
+        if self.ssrc is not None and newest is not None and arrival_ns is not None:
+            clock.on_packet(self.ssrc, newest.timestamp, arrival_ns)
 
     def silence(self) -> None:
         """Drops what has arrived so far for good, and asks for nothing of it any more.

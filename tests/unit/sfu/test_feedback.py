@@ -357,6 +357,40 @@ class TestFromSenders:
         lesson.advance(2 * S)
         assert lesson.student.hears() == []
 
+    @pytest.mark.parametrize("stood_s", [2, 8, 60])
+    def test_clock_of_a_stream_that_stood_still_is_told_as_its_packets_say(
+        self, stood_s: int
+    ) -> None:
+        stage = Stage()
+        teacher, student = stage.peer(), stage.peer()
+        consumer = student.consumes(teacher.produces_audio())
+        start_ns = stage.now_ns
+
+        def send(number: int) -> None:
+            timestamp = number * 960
+            teacher.sends(
+                media.rtp(
+                    number, timestamp=timestamp, ssrc=media.AUDIO_SSRC, payload_type=media.OPUS
+                )
+            )
+            stage.advance(20 * MS)
+
+        def report() -> None:
+            elapsed_ns = stage.now_ns - start_ns
+            ntp = NTP + ntp_interval(elapsed_ns)
+            teacher.reports(SenderReport(media.AUDIO_SSRC, ntp, elapsed_ns * 48 // MS, 1, 1))
+
+        for number in range(100):
+            send(number)
+        report()
+        stage.advance(stood_s * S)
+        for number in range(100, 200):
+            send(number)
+        offset = consumer.stream.numbers.timestamp_offset
+        *_, ours = [each for each in student.hears() if isinstance(each, SenderReport)]
+        newest = 199 * 960 + offset
+        assert abs(((newest - ours.rtp_timestamp + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)) < 48_000
+
     def test_goodbye_of_somebody_elses_stream_does_nothing(self) -> None:
         lesson = Lesson()
         lesson.teacher.reports(SenderReport(media.VIDEO_SSRC, NTP, 0, 1, 1))
