@@ -311,9 +311,9 @@ class Room:
         """
         idle: list[Producer] = []
         for producer in peer.producers.values():
-            if producer.kind == kind and not producer.paused:
+            if producer.kind == kind:
                 producer.supersede()
-                if producer.silent:
+                if producer.silent and not producer.paused:
                     idle.append(producer)
         for producer in idle[:-MAX_IDLE_PRODUCERS]:
             producer.close()
