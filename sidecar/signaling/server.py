@@ -32,6 +32,10 @@ from sidecar.signaling.session import Session
 from sidecar.signaling.standing import Standing
 
 MAX_FRAME_BYTES: Final = 256 * 1024
+MAX_UNREAD_MESSAGES: Final = 4
+"""Of one client, each as long as may be, that are kept until the one before is answered. Further
+ones wait in the network."""
+
 OPEN_TIMEOUT_S: Final = 10.0
 STOP_TIMEOUT_S: Final = CLOSE_TIMEOUT_S + 0.5
 
@@ -92,6 +96,7 @@ class SignalingServer:
                 # JSON this short isn't worth 300 kB of zlib state for each client.
                 compression=None,
                 max_size=MAX_FRAME_BYTES,
+                max_queue=MAX_UNREAD_MESSAGES,
                 open_timeout=OPEN_TIMEOUT_S,
                 # A session has its own, which knows of media as well.
                 ping_interval=None,
