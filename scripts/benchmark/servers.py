@@ -24,6 +24,7 @@ CLIENTS_FIELD = "{clients}"
 READY_TIMEOUT_S = 20.0
 EXIT_TIMEOUT_S = 5.0
 LOG_TAIL_CHARACTERS = 2000
+MAX_BITRATE_BPS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ class Server:
 def _own(clients: int) -> Iterator[RunningServer]:
     arguments = ["--host", "127.0.0.1", "--port", "0", "--media-ports", "0"]
     arguments += ["--max-clients-per-room", str(clients)]
+    arguments += ["--max-incoming-bitrate", str(MAX_BITRATE_BPS)]  # what is beyond it is discarded
     with tempfile.TemporaryDirectory() as folder:
         try:
             sfu = SfuProcess(arguments, Path(folder) / "sfu")

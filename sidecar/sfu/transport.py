@@ -162,8 +162,8 @@ class WebRtcTransport:
 
     @property
     def silence_ns(self) -> int | None:
-        """How long nothing has been heard of the peer; None if nothing ever was."""
-        return self.link.silence_ns
+        """How long nothing has been heard of the peer; None if nothing ever was, or it is over."""
+        return self._link.silence_ns if self._link is not None else None
 
     def produce(self, kind: MediaKind, rtp_parameters: RtpParameters) -> Producer:
         """Takes a stream from the peer.

@@ -167,6 +167,7 @@ class TestClose:
         lesson.advance(3 * S)
         assert lesson.teacher.hears() == []
         assert lesson.student.gets() == []
+        assert lesson.teacher.transport.silence_ns is None
 
     def test_closed_producer_cannot_be_consumed(self) -> None:
         lesson = Lesson()
