@@ -108,7 +108,7 @@ async def _serve_until_stopped(settings: Settings, starter: Starter, ending: End
     starter.listen(inbox.put, partial(ending.wish, "host-gone"))
 
     def on_worker_lost(message: str) -> None:
-        logger.error(message)
+        logger.error("%s", message)
         starter.tell(Warning(code="worker-lost", message=message))
 
     def on_slept(gap_s: float) -> None:

@@ -6,12 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from msgspec.structs import fields
 
 from sidecar import __version__
 from sidecar.errors import SettingsError
+from sidecar.lifecycle.stdio import let_go_of_streams, open_missing_streams
 from sidecar.settings import OPTIONS, WORKER_FLAG, Settings
 from sidecar.settings_sources import CONFIG_VARIABLE, nearest, resolve
 
@@ -27,7 +29,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, 0 after a run that somebody ended. ``docs/handshake.md`` has the others.
     """
-    argv = sys.argv[1:] if argv is None else argv
+    open_missing_streams()
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        from sidecar.process import interrupted
+
+        return interrupted()
+    finally:
+        let_go_of_streams()
+
+
+def _run(argv: Sequence[str]) -> int:
     if list(argv) == [WORKER_FLAG]:
         # One of our own processes, see `sidecar.workers`.
         from sidecar.worker import serve_as_worker
@@ -44,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if print_config:
         from sidecar.signaling.lone_surrogates import without_surrogates
 
-        sys.stdout.write(without_surrogates(resolved.as_toml()))
+        with suppress(OSError):  # nobody reads it, or there is no room
+            sys.stdout.write(without_surrogates(resolved.as_toml()))
         return 0
     # Imported here because --help and --print-config have no use for it.
     from sidecar.process import serve

@@ -75,3 +75,25 @@ class LogFileError(StartupError):
 
     code = "log-file"
     exit_code = 8
+
+
+class CannotWorkError(StartupError):
+    """A part of the program is not there, or the system does not let it work."""
+
+    code = "cannot-work"
+    exit_code = 10
+
+    @classmethod
+    def because_of(cls, cause: BaseException) -> CannotWorkError:
+        """Say it of what a part of the program has raised when it was loaded or first used."""
+        if isinstance(cause, MemoryError):
+            return cls(
+                f"the system does not give the program the memory it needs: {cause}",
+                "Close other programs. If there is memory enough, the rules of this system may "
+                "forbid programs to make code while they run, which encryption needs.",
+            )
+        return cls(
+            f"a part of the program is missing or does not work: {cause}",
+            "Was it moved, replaced or cleaned away while it ran? Start it again; if that does "
+            "not help, install it again.",
+        )

@@ -141,9 +141,23 @@ def _switch(raw: object) -> bool:
 
 
 def _file(raw: object) -> str:
-    if not isinstance(raw, str):
+    if not isinstance(raw, str) or "\0" in raw:
         raise ValueError("must be the path of a file, none, or empty for the usual place")
-    return raw
+    return at_home(raw)
+
+
+def at_home(path: str) -> str:
+    """Put the home folder in place of ``~`` or ``~user`` at the beginning of a path.
+
+    Who starts the program without a shell, or writes a file, has nobody else to do it.
+
+    Raises:
+        ValueError: There is no such folder.
+    """
+    expanded = os.path.expanduser(path)
+    if path.startswith("~") and expanded == path:
+        raise ValueError(f"must be in a home folder that exists, which {path} is not")
+    return expanded
 
 
 def _port_range(raw: object) -> PortRange:

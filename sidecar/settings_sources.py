@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from sidecar.errors import SettingsError
-from sidecar.settings import ENVIRONMENT_PREFIX, OPTIONS, Option, PortRange, Settings
+from sidecar.settings import ENVIRONMENT_PREFIX, OPTIONS, Option, PortRange, Settings, at_home
 
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
 _FOLDER_NAME = "classroom-sfu"
@@ -101,7 +101,7 @@ def resolve(
         ),
     ]
     named = arguments.get("config") or environment.get(CONFIG_VARIABLE)
-    file = Path(str(named)) if named else default_file or default_config_file()
+    file = _named_file(str(named)) if named else default_file or default_config_file()
     if named or os.path.exists(file):
         sources.append(
             _Source(
@@ -136,6 +136,20 @@ def default_config_file() -> Path:
     return user_config_path(_FOLDER_NAME, appauthor=False) / "config.toml"
 
 
+def _named_file(path: str) -> Path:
+    try:
+        return Path(at_home(path))
+    except ValueError as error:
+        raise _cannot_be_read(path, str(error)) from error
+
+
+def _cannot_be_read(path: object, reason: object) -> SettingsError:
+    return SettingsError(
+        f"the configuration file {path} cannot be read: {reason}",
+        f"Name a file that can be read with --config or {CONFIG_VARIABLE}, or none at all.",
+    )
+
+
 def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     """Return what the environment sets. An empty variable counts as not set."""
     values: dict[str, object] = {}
@@ -152,10 +166,7 @@ def _from_file(path: Path) -> dict[str, object]:
         # Windows' Notepad may put a byte-order mark at the front, which TOML does not know.
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise SettingsError(
-            f"the configuration file {path} cannot be read: {error.strerror or error}",
-            f"Name a file that can be read with --config or {CONFIG_VARIABLE}, or none at all.",
-        ) from error
+        raise _cannot_be_read(path, error.strerror or error) from error
     except ValueError as error:
         raise SettingsError(
             f"the configuration file {path} is not valid TOML: {error}",

@@ -47,8 +47,9 @@ def serve_as_worker() -> int:
             asyncio.Runner(loop_factory=lambda: loop) as runner,
         ):
             runner.run(_serve_until_stopped(parent, ending))
-    except Exception:
+    except BaseException as error:  # whatever ends it: the main process says what becomes of it
         logger.critical("internal error", exc_info=True)
+        parent.post(Failed(f"internal error: {type(error).__name__}"))
         exit_code = 1
     parent.close()
     return exit_code

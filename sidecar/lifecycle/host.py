@@ -8,7 +8,16 @@ from contextlib import suppress
 from typing import Final
 
 from sidecar.lifecycle.background_writer import BackgroundWriter
-from sidecar.lifecycle.events import Event, PeerJoined, PeerLeft, Status, Warning, encode_event
+from sidecar.lifecycle.events import (
+    Event,
+    Fatal,
+    PeerJoined,
+    PeerLeft,
+    Status,
+    Stopped,
+    Warning,
+    encode_event,
+)
 from sidecar.lifecycle.stdio import LineSplitter, read_some, write_all
 
 MAX_WAITING_LINES: Final = 320
@@ -37,13 +46,22 @@ class Host:
         self._writer = BackgroundWriter(write, MAX_WAITING_LINES, "stdout")
         self._stdin = stdin
         self._dropped = 0
+        self._is_over = False
+        self._lock = threading.Lock()
 
     def tell(self, event: Event) -> None:
-        """Send an event; never waits. What there is no room for is dropped, and counted."""
-        if self._dropped:
-            self._own_up()
-        if not self._writer.put(encode_event(event), reserve=_reserve(event)):
-            self._dropped += 1
+        """Send an event; never waits. What there is no room for is dropped, and counted.
+
+        May be called in any thread. Nothing follows ``fatal`` or ``stopped``.
+        """
+        with self._lock:
+            if self._is_over:
+                return
+            self._is_over = isinstance(event, Fatal | Stopped)
+            if self._dropped:
+                self._own_up()
+            if not self._writer.put(encode_event(event), reserve=_reserve(event)):
+                self._dropped += 1
 
     def listen(
         self, on_lines: Callable[[Sequence[bytes]], None], on_gone: Callable[[], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TextIO
 
 from sidecar.lifecycle.events import Event, Ready
@@ -21,8 +22,9 @@ class Person:
     def tell(self, event: Event) -> None:
         """Greet, if that is what it is about."""
         if isinstance(event, Ready):
-            self._stdout.write(greeting(event))
-            self._stdout.flush()
+            with suppress(OSError):  # the terminal is gone, or a file has no room
+                self._stdout.write(greeting(event))
+                self._stdout.flush()
 
     def listen(
         self, on_lines: Callable[[Sequence[bytes]], None], on_gone: Callable[[], None]

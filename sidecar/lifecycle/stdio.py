@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import select
+import sys
+from contextlib import suppress
 from typing import Final
 
 from sidecar.lifecycle.commands import MAX_LINE_BYTES
@@ -19,13 +21,30 @@ def open_missing_streams() -> None:
     """Point each of the three that is closed at nothing.
 
     Otherwise the next socket or file that is opened would become one of them, and get whatever
-    anybody prints.
+    anybody prints. Python has no stream at all for one that was closed, nor has a program without a
+    console on Windows.
     """
     for descriptor in (STDIN, STDOUT, STDERR):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # The system gives it the lowest number that is free.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # open for good
+
+
+def let_go_of_streams() -> None:
+    """Flush what Python would flush at the very end, where a failure changes the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            # There is nobody to read it, or no room. It goes where it takes none.
+            with suppress(OSError, ValueError):
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, stream.fileno())
+                os.close(nothing)
 
 
 def claim_stdout() -> int:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from logging.handlers import QueueHandler
 
+from sidecar.lifecycle.log_repeats import Repeats, mark_as_summed_up
+from sidecar.lifecycle.log_text import message_of, traceback_of
 from sidecar.workers.messages import Log, Message
 
 
-class LogHandler(QueueHandler):
-    """Sends what is logged to the main process.
+class LogHandler(logging.Handler):
+    """Sends what is logged to the main process, and sums up what comes again and again.
 
     Args:
         post: Sends a message, or drops it.
     """
 
     def __init__(self, post: Callable[[Message], None]) -> None:
-        super().__init__(None)  # type: ignore[arg-type]  # only `enqueue` would use it
+        super().__init__()
         self._post = post
+        self.repeats = Repeats(self.emit)
+        self.addFilter(self.repeats)
 
-    def enqueue(self, record: logging.LogRecord) -> None:
-        """Send a record that is mere text by now."""
-        self._post(Log(record.levelno, record.name, record.getMessage(), record.created))
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record as mere text."""
+        message, traceback = message_of(record), traceback_of(record)
+        self._post(Log(record.levelno, record.name, message, record.created, traceback))
 
 
 def log_of_worker(number: int, message: Log) -> None:
@@ -33,7 +37,9 @@ def log_of_worker(number: int, message: Log) -> None:
         message: What it says.
     """
     text = f"[worker {number}] {message.text}"
-    record = logging.LogRecord(message.name, message.level, "", 0, text, None, None)
+    record = logging.LogRecord(message.name, message.level, "", 0, "%s", (text,), None)
     record.created = message.created_s
     record.msecs = message.created_s % 1 * 1000
+    record.exc_text = message.traceback
+    mark_as_summed_up(record)
     logging.getLogger(message.name).handle(record)

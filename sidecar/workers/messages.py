@@ -235,14 +235,16 @@ class Log(Message, frozen=True):
     Attributes:
         level: As in ``logging``.
         name: Of the logger.
-        text: With the traceback, if there is one.
+        text: The message.
         created_s: Wall clock.
+        traceback: Of the exception, if there is one.
     """
 
     level: int
     name: str
     text: str
     created_s: float
+    traceback: str = ""
 
 
 ToMain: TypeAlias = (

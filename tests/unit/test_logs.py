@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from sidecar import logs as logs_module
 from sidecar.errors import LogFileError
+from sidecar.lifecycle.log_file import LogFile
 from sidecar.logs import Logs, default_log_file
 
 logger = logging.getLogger("sidecar.test")
@@ -24,8 +26,10 @@ def open_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Logs]]:
     levels = root.level, websockets.level
     opened: list[Logs] = []
 
-    def open_(level: str = "info", file: str = "none") -> Logs:
-        opened.append(Logs(level, file))
+    def open_(
+        level: str = "info", file: str = "none", on_trouble: Callable[[str], object] = str
+    ) -> Logs:
+        opened.append(Logs(level, file, on_trouble))
         return opened[-1]
 
     yield open_
@@ -120,6 +124,44 @@ def test_a_file_that_was_asked_for_must_be_had(
     assert "--log-file" in caught.value.hint
 
 
+def test_a_full_disk_is_told_of_even_if_the_file_was_asked_for(
+    open_logs: Callable[..., Logs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: LogFile) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(LogFile, "open", refuse)
+    told: list[str] = []
+    logs = open_logs("info", str(tmp_path / "log"), told.append)
+    assert told == [logs.trouble]
+    assert "No space left" in told[0]
+    logger.info("goes on")
+    assert logs.close()
+    assert len(told) == 1
+
+
+def test_a_second_instance_says_where_it_logs(
+    open_logs: Callable[..., Logs], tmp_path: Path
+) -> None:
+    first, second = (open_logs("info", str(tmp_path / "sfu.log")) for _ in range(2))
+    assert second.close()
+    assert first.close()
+    text = (tmp_path / "sfu-2.log").read_text(encoding="utf-8")
+    assert f"another instance writes to {tmp_path / 'sfu.log'}" in text
+
+
+def test_what_is_left_out_is_said_at_the_end(
+    open_logs: Callable[..., Logs], tmp_path: Path
+) -> None:
+    logs = open_logs("info", str(tmp_path / "log"))
+    for number in range(1000):
+        logger.info("%s refused: %d", "join", number)
+    assert logs.close()
+    lines = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    assert len(lines) < 100
+    assert " more like this in the last " in lines[-1]
+
+
 class StuckStream:
     """A pipe that nobody reads."""
 
@@ -136,14 +178,19 @@ class StuckStream:
 
 
 def test_nobody_waits_for_a_stderr_that_is_not_read(
-    open_logs: Callable[..., Logs], monkeypatch: pytest.MonkeyPatch
+    open_logs: Callable[..., Logs], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     stream = StuckStream()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(logs_module, "FLUSH_TIMEOUT_S", 0)
-    logs = open_logs()
+    logs = open_logs("debug", str(tmp_path / "log"))
     for number in range(2 * logs_module.MAX_WAITING_RECORDS):
-        logger.info("line %d", number)
+        logger.debug("line %d", number)
     assert stream.is_written_to.wait(10)
+    monkeypatch.setattr(logs_module, "FLUSH_TIMEOUT_S", 10)
+    # The file doesn't wait for it either.
+    assert logs._writers[1].close(10)
+    assert "line 0\n" in (tmp_path / "log").read_text(encoding="utf-8")
+    monkeypatch.setattr(logs_module, "FLUSH_TIMEOUT_S", 0)
     assert not logs.close()
     stream.is_read.set()

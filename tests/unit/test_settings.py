@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from msgspec.structs import fields
 
@@ -64,6 +66,7 @@ def test_flag_and_variable_follow_from_the_name() -> None:
         ("log_level", "debug", "debug"),
         ("log_file", "", ""),
         ("log_file", "C:\\logs\\sfu.log", "C:\\logs\\sfu.log"),
+        ("log_file", "~/sfu.log", os.path.expanduser("~/sfu.log")),
         ("port_fallback", True, True),
         ("port_fallback", "true", True),
         ("port_fallback", "false", False),
@@ -117,6 +120,8 @@ def test_a_good_value_is_taken(name: str, written: object, value: object) -> Non
         ("policy", "Classroom", "one of: classroom, open"),
         ("policy", ["open"], "one of: classroom, open"),
         ("log_file", 7, "the path of a file"),
+        ("log_file", "a\0b", "the path of a file"),
+        ("log_file", "~nobody-of-that-name/log", "in a home folder that exists"),
         ("port_fallback", "yes", "true or false"),
         ("port_fallback", 1, "true or false"),
         ("teacher_from", "nowhere", "one of: any, local, token"),

@@ -225,3 +225,20 @@ def test_a_pin_is_shown_nowhere(config: Path) -> None:
         resolve({}, {"CLASSROOM_SFU_PIN": "4711\x00"}, config)
     assert "4711" not in refused.value.message
     assert refused.value.message.startswith("environment CLASSROOM_SFU_PIN: what is set is wrong")
+
+
+def test_a_tilde_is_the_home_folder_in_every_place(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    expected = str(tmp_path / "sfu.log")
+    config.write_text("log_file = '~/sfu.log'\n")
+    assert resolve({}, {}, config).settings.log_file == expected
+    assert resolve({"log_file": "~/sfu.log"}, {}, config).settings.log_file == expected
+    environment = {"CLASSROOM_SFU_LOG_FILE": "~/sfu.log"}
+    assert resolve({}, environment, config).settings.log_file == expected
+    assert resolve({"config": "~/config.toml"}, {}).file == config
+    assert resolve({}, {"CLASSROOM_SFU_CONFIG": "~/config.toml"}).file == config
+    with pytest.raises(SettingsError, match="a home folder that exists"):
+        resolve({"config": "~nobody-of-that-name/config.toml"}, {})

@@ -104,6 +104,8 @@ def test_without_a_port_it_says_so_and_ends(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_defect_of_ours_is_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeParent, "said", (messages.Leave(),))
     assert worker.serve_as_worker() == 1
-    (log,) = FakeParent.posted
+    log, failed = FakeParent.posted
     assert isinstance(log, messages.Log)
     assert "internal error" in log.text
+    assert "TypeError" in log.traceback
+    assert isinstance(failed, messages.Failed)

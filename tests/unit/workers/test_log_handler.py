@@ -25,8 +25,10 @@ def test_what_a_worker_logs_is_logged_by_the_main_process(
     log_of_worker(2, message)
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("sidecar.net.link", logging.ERROR)
-    assert record.getMessage().startswith("[worker 2] transport T1: error\nTraceback")
-    assert "ZeroDivisionError: a defect" in record.getMessage()
+    assert record.getMessage() == "[worker 2] transport T1: error"
+    assert record.exc_text is not None
+    assert record.exc_text.startswith("Traceback")
+    assert "ZeroDivisionError: a defect" in record.exc_text
     assert record.created == message.created_s
 
 
