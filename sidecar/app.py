@@ -137,12 +137,28 @@ async def _serve(running: RunningServer, starter: Starter, ending: Ending, inbox
         server.spread.others,
         server.pin_rule.set,
     )
+    from sidecar.warm_up import warm_up
+
+    server.media_port.on_udp_blocked = partial(_warn_of_blocked_udp, starter)
     async with asyncio.TaskGroup() as group:
-        tasks = (group.create_task(keeper.keep()), group.create_task(controller.obey_all(inbox)))
+        tasks = (
+            group.create_task(keeper.keep()),
+            group.create_task(controller.obey_all(inbox)),
+            group.create_task(warm_up(server.media_port)),
+        )
         stopped = await ending.wait()
         for task in tasks:
             task.cancel()
     return stopped
+
+
+def _warn_of_blocked_udp(starter: Starter) -> None:
+    message = (
+        "A client has connected and no UDP comes from it: nobody will see or hear anything if a "
+        "firewall, on this computer or in the network, blocks it"
+    )
+    logger.warning("%s", message)
+    starter.tell(Warning(code="udp-blocked", message=message))
 
 
 def _ready(settings: Settings, port: int, whereabouts: Whereabouts, teacher_token: str) -> Ready:

@@ -17,6 +17,7 @@ from sidecar.net.platform import event_loop_factory, ignore_stop_signals
 from sidecar.ports import open_media
 from sidecar.server import start_media
 from sidecar.signaling.registry import Registry
+from sidecar.warm_up import warm_up
 from sidecar.workers.log_handler import LogHandler
 from sidecar.workers.messages import Failed, Leave, Ready, Start, ToWorker
 from sidecar.workers.parent import Parent
@@ -89,10 +90,14 @@ async def _serve(parent: Parent, ending: Ending, heard: asyncio.Queue[ToWorker])
     try:
         parent.post(Ready(os.getpid(), media_port.port))
         collector.settle()
-        while not isinstance(message := await heard.get(), Leave):
-            service.obey(message)
-            # Messages that came together are heard without waiting: media has its turn in between.
-            await asyncio.sleep(0)
+        async with asyncio.TaskGroup() as group:
+            loading = group.create_task(warm_up(media_port))
+            while not isinstance(message := await heard.get(), Leave):
+                service.obey(message)
+                # Messages that came together are heard without waiting: media has its turn in
+                # between.
+                await asyncio.sleep(0)
+            loading.cancel()
         ending.wish("shutdown")
     finally:
         service.close()

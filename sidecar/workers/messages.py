@@ -112,12 +112,16 @@ class Ask(Message, frozen=True):
     question: int
 
 
+class Ping(Message, frozen=True):
+    """Show that you are alive, by a ``Pong``."""
+
+
 class Leave(Message, frozen=True):
     """The last message: end."""
 
 
 ToWorker: TypeAlias = (
-    Start | Open | Frame | Gone | End | Alive | AskSilence | Announce | Found | Ask | Leave
+    Start | Open | Frame | Gone | End | Alive | AskSilence | Announce | Found | Ask | Ping | Leave
 )
 
 
@@ -229,6 +233,10 @@ class Answer(Message, frozen=True):
     memory_bytes: int | None
 
 
+class Pong(Message, frozen=True):
+    """Answers ``Ping``."""
+
+
 class Log(Message, frozen=True):
     """A line for the log, which the main process writes: two can't share a file.
 
@@ -260,5 +268,6 @@ ToMain: TypeAlias = (
     | PeerJoined
     | PeerLeft
     | Answer
+    | Pong
     | Log
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -80,7 +80,12 @@ def _read(
         try:
             unframer = Unframer[ToWorker](ToWorker)
             while chunk := read_some(stdin):
-                for message in unframer.feed(chunk):
-                    loop.call_soon_threadsafe(on_message, message)
+                if messages := unframer.feed(chunk):
+                    loop.call_soon_threadsafe(_hand_over, messages, on_message)
         finally:
             on_gone()
+
+
+def _hand_over(messages: Sequence[ToWorker], on_message: Callable[[ToWorker], None]) -> None:
+    for message in messages:
+        on_message(message)

@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 from sidecar.classroom.peer import Peer
@@ -18,9 +19,13 @@ from sidecar.workers import messages
 from sidecar.workers.log_handler import log_of_worker
 from sidecar.workers.messages import Message, Start, ToMain
 from sidecar.workers.placement import Load
+from sidecar.workers.pulse import Pulse
 from sidecar.workers.relay import Relay
 
 logger = logging.getLogger(__name__)
+
+READY_TIMEOUT_S: Final = 15.0
+"""How long it may take to start, on an old computer with a virus scanner."""
 
 LEAVE_TIMEOUT_S: Final = 2.0
 """How long an idle worker may take to leave."""
@@ -49,7 +54,9 @@ class WorkerProcess:
         start: The first message to it.
         observer: Sees who comes and goes.
         on_idle: Is called when its last room has ended.
-        on_end: Is called when it has ended; with whether it ever served, and the reason.
+        on_end: Is called when it has ended, or is given up; with whether it ever served, and the
+            reason.
+        ready_timeout_s: See ``READY_TIMEOUT_S``.
 
     Attributes:
         number: See above.
@@ -66,6 +73,7 @@ class WorkerProcess:
         observer: Observer | None,
         on_idle: Callable[[WorkerProcess], None],
         on_end: Callable[[WorkerProcess, bool, str], None],
+        ready_timeout_s: float = READY_TIMEOUT_S,
     ) -> None:
         self.number = number
         self.peers: dict[tuple[str, str], Peer] = {}
@@ -80,8 +88,11 @@ class WorkerProcess:
         self._rooms: Counter[str] = Counter()
         self._relays: dict[int, Relay] = {}
         self._client_numbers = itertools.count()
-        self._questions: dict[int, asyncio.Future[tuple[RoomSnapshot, ...] | None]] = {}
+        self._question: asyncio.Future[tuple[RoomSnapshot, ...] | None] | None = None
         self._question_numbers = itertools.count()
+        self._is_late = False
+        self._pulse = Pulse(partial(self.post, messages.Ping()), self._give_up)
+        self._ready_timer = self._loop.call_later(ready_timeout_s, self._give_up_starting)
         self._child = make_child(self._hear, self._end)
         self._child.post(start)
 
@@ -115,7 +126,7 @@ class WorkerProcess:
         number = next(self._client_numbers)
         self.claim(room_id)
         self.post(messages.Open(number, client.local_address, client.remote_address, is_proven))
-        relay = Relay(number, room_id, client, self.post, self._give_up)
+        relay = Relay(number, room_id, client, self.post)
         self._relays[number] = relay
         return relay
 
@@ -125,25 +136,24 @@ class WorkerProcess:
             self._child.post(message)
 
     async def rooms(self, timeout_s: float) -> tuple[RoomSnapshot, ...]:
-        """Ask what is going on.
+        """Ask what is going on; all who ask at the same time share one question.
 
         Args:
             timeout_s: If there is no answer by then, who is there is all that is told; likewise
-                if it is still starting.
+                if it is still starting, or hasn't answered the question before.
         """
-        if not self._is_ready.done() or self._has_ended.is_set():
+        if not self._is_ready.done() or self._has_ended.is_set() or self._is_late:
             return self._known_rooms()
-        number = next(self._question_numbers)
-        question = self._questions[number] = self._loop.create_future()
-        self.post(messages.Ask(number))
+        if self._question is None:
+            self._question = self._loop.create_future()
+            self.post(messages.Ask(next(self._question_numbers)))
         try:
             async with asyncio.timeout(timeout_s):
-                answer = await question
+                answer = await asyncio.shield(self._question)
         except TimeoutError:
             logger.warning("worker %d does not say what is going on", self.number)
+            self._is_late = True
             answer = None
-        finally:
-            del self._questions[number]
         return self._known_rooms() if answer is None else answer
 
     def leave(self) -> None:
@@ -161,6 +171,8 @@ class WorkerProcess:
         await self._has_ended.wait()
 
     def _hear(self, heard: Sequence[ToMain]) -> None:
+        if self._has_ended.is_set():
+            return  # It was given up, and is late.
         for message in heard:
             self._take(message)
 
@@ -168,7 +180,11 @@ class WorkerProcess:
         match message:
             case messages.Ready(pid, port):
                 logger.info("worker %d is process %d, UDP port %d", self.number, pid, port)
+                self._ready_timer.cancel()
                 self._is_ready.set_result(True)
+                self._pulse.start()
+            case messages.Pong():
+                self._pulse.answered()
             case messages.Failed(text):
                 logger.warning("worker %d cannot serve: %s", self.number, text)
             case messages.Log():
@@ -240,8 +256,9 @@ class WorkerProcess:
     def _learn(self, answer: messages.Answer) -> None:
         self.cpu_ns = answer.cpu_ns
         self.memory_bytes = answer.memory_bytes
-        question = self._questions.get(answer.question)
-        if question is not None and not question.done():
+        self._is_late = False
+        question, self._question = self._question, None
+        if question is not None:
             question.set_result(answer.rooms)
 
     def _known_rooms(self) -> tuple[RoomSnapshot, ...]:
@@ -254,16 +271,26 @@ class WorkerProcess:
     def _give_up(self) -> None:
         logger.error("worker %d does not answer: it is ended", self.number)
         self.kill()
+        self._end("it does not answer any more")
+
+    def _give_up_starting(self) -> None:
+        self.kill()
+        self._end("it takes too long")
 
     def _end(self, reason: str) -> None:
+        """Tell everybody, as soon as it is known; the system may take longer to end it."""
+        if self._has_ended.is_set():
+            return
         self._has_ended.set()
+        self._pulse.stop()
+        self._ready_timer.cancel()
         was_ready = self._is_ready.done()
         if not was_ready:
             self._is_ready.set_result(False)
         self._on_end(self, was_ready, reason)
-        for question in self._questions.values():
-            if not question.done():
-                question.set_result(None)
+        if self._question is not None:
+            self._question.set_result(None)
+            self._question = None
         for relay in self._relays.values():
             relay.lose()
         self._relays.clear()

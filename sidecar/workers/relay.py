@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
 
 from sidecar.signaling.client import Client
 from sidecar.signaling.connection import ROOM_LOST, CloseReason
 from sidecar.workers.messages import Alive, AskSilence, End, Frame, Gone, Message
-
-ANSWER_TIMEOUT_S: Final = 20.0
-"""A worker answers within milliseconds, or after some pings of two seconds each."""
 
 
 class Relay:
@@ -22,8 +18,6 @@ class Relay:
         room_id: Where the client is, or wants to be.
         client: Whose requests and answers go back and forth.
         post: Sends a message to the worker.
-        give_up: Is called when the worker does not answer.
-        answer_timeout_s: When that is.
     """
 
     def __init__(
@@ -32,15 +26,11 @@ class Relay:
         room_id: str,
         client: Client,
         post: Callable[[Message], None],
-        give_up: Callable[[], None],
-        answer_timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> None:
         self.room_id = room_id
         self._number = number
         self._client = client
         self._post = post
-        self._give_up = give_up
-        self._answer_timeout_s = answer_timeout_s
         self._answer: asyncio.Future[bool] | None = None
         self._has_left = False
         self._silence: asyncio.Future[int | None] | None = None
@@ -48,16 +38,15 @@ class Relay:
         self._watch = asyncio.create_task(self._watch_connection())
 
     async def handle(self, frame: str | bytes) -> bool:
-        """See ``Representative``."""
+        """See ``Representative``.
+
+        How long it takes is between the client and the worker, as between a client and the main
+        process; should the worker die, ``lose`` ends the waiting.
+        """
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._answer = answer
         self._post(Frame.of(self._number, frame))
-        try:
-            async with asyncio.timeout(self._answer_timeout_s):
-                return await answer
-        except TimeoutError:
-            self._give_up()
-            return True
+        return await answer
 
     async def media_silence_ns(self) -> int | None:
         """See ``Representative``."""

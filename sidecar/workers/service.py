@@ -68,6 +68,8 @@ class Service:
                 self._book.update(addresses, monotonic_ns())
             case messages.Ask(question):
                 self._answer(question)
+            case messages.Ping():
+                self._post(messages.Pong())
             case messages.Start() | messages.Leave():
                 pass
             case _:

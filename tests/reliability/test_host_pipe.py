@@ -48,7 +48,6 @@ async def test_a_class_goes_on_through_a_flood_of_commands(start_sidecar: StartS
         lambda: all(student.has_everything(teacher) for student in students),
         lambda: "\n".join(student.describe() for student in students),
     )
-    assert all(student.incoming.nacks_sent == 0 for student in students[:2])
     await room.leave()
     await flood(sidecar, b'{"command":"ping","id":"alive"}\n{"command":"shutdown","id":"end"}\n')
     events = await hearing

@@ -32,6 +32,7 @@ TO_WORKER: list[ToWorker] = [
     messages.Announce(["10.0.0.1"]),
     messages.Found([InterfaceAddress("eth0", "10.0.0.1")]),
     messages.Ask(3),
+    messages.Ping(),
     messages.Leave(),
 ]
 TO_MAIN: list[ToMain] = [
@@ -48,7 +49,8 @@ TO_MAIN: list[ToMain] = [
     messages.PeerJoined("room", "p", "Zoë", True, False, "secret"),
     messages.PeerLeft("room", "p"),
     messages.Answer(3, (ROOM,), 10**12, None),
-    messages.Log(20, "name", "text", 1.5),
+    messages.Pong(),
+    messages.Log(20, "name", "text", 1.5, "Traceback"),
 ]
 
 

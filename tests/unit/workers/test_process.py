@@ -8,7 +8,7 @@ import pytest
 
 from sidecar.classroom.snapshot import RoomSnapshot
 from sidecar.signaling.connection import ROOM_LOST
-from sidecar.workers import messages
+from sidecar.workers import messages, pulse
 from sidecar.workers.placement import Load
 from sidecar.workers.process import WorkerProcess
 from tests.unit.workers.fakes import START, Diary, FakeChild, FakeClient, settle
@@ -160,6 +160,80 @@ async def test_of_one_that_does_not_answer_it_is_known_who_is_there(setting: Set
     assert peer.transports == {}
     setting.child.say(messages.Answer(0, (), 5, None))
     assert setting.worker.cpu_ns == 5
+
+
+async def test_one_question_is_enough_for_all_who_ask(setting: Setting) -> None:
+    setting.child.say(messages.Ready(4711, 40001))
+    asked = [asyncio.create_task(setting.worker.rooms(3600)) for _ in range(10)]
+    await settle()
+    assert setting.child.posted[1:] == [messages.Ask(0)]
+    room = RoomSnapshot("room", ())
+    setting.child.say(messages.Answer(0, (room,), 5, 6))
+    assert [await each for each in asked] == [(room,)] * 10
+
+
+async def test_one_that_did_not_answer_is_not_waited_for_again(setting: Setting) -> None:
+    setting.child.say(messages.Ready(4711, 40001))
+    assert await setting.worker.rooms(0) == ()
+    assert await setting.worker.rooms(3600) == ()
+    assert setting.child.posted[1:] == [messages.Ask(0)]
+    setting.child.say(messages.Answer(0, (), 5, 6))
+    asked = asyncio.create_task(setting.worker.rooms(3600))
+    await settle()
+    assert setting.child.posted[1:] == [messages.Ask(0), messages.Ask(1)]
+    setting.child.say(messages.Answer(1, (RoomSnapshot("room", ()),), 5, 6))
+    assert len(await asked) == 1
+
+
+async def test_one_that_answers_no_ping_is_given_up_and_everybody_told_at_once(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = WorkerProcess(
+        2, setting._make_child, START, setting.diary, setting.idle.append, setting._end
+    )
+    child = setting.children[1]
+    monkeypatch.setattr(worker._pulse, "_interval_s", 0)
+    client = FakeClient()
+    worker.represent(client, "room", is_proven=False)
+    child.say(messages.Ready(4711, 40001))
+    await worker.wait_ended()
+    assert child.is_killed
+    assert child.posted.count(messages.Ping()) == pulse.MAX_UNANSWERED
+    assert client.stopped == [ROOM_LOST]
+    assert setting.ended == [(True, "it does not answer any more")]
+    # What comes late, the system's word that it is gone included, changes nothing.
+    child.say(messages.PeerJoined("room", "p", "Ann", False), messages.Pong())
+    child.die()
+    assert len(setting.ended) == 1
+    assert setting.diary.entries == []
+
+
+async def test_one_that_answers_pings_may_take_its_time_for_a_request(setting: Setting) -> None:
+    setting.child.say(messages.Ready(4711, 40001))
+    relay = setting.worker.represent(FakeClient(), "room", is_proven=False)
+    handled = asyncio.create_task(relay.handle("{}"))
+    for _ in range(10 * pulse.MAX_UNANSWERED):
+        setting.worker._pulse._beat()
+        setting.child.say(messages.Pong())
+    await settle()
+    assert not setting.child.is_killed
+    setting.child.say(messages.Answered(0, True))
+    assert await handled
+
+
+async def test_one_that_never_is_ready_is_given_up(setting: Setting) -> None:
+    worker = WorkerProcess(
+        2,
+        setting._make_child,
+        START,
+        setting.diary,
+        setting.idle.append,
+        setting._end,
+        ready_timeout_s=0,
+    )
+    assert not await worker.ready()
+    assert setting.children[1].is_killed
+    assert setting.ended == [(False, "it takes too long")]
 
 
 async def test_when_it_dies_everybody_is_told(setting: Setting) -> None:

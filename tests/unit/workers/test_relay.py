@@ -14,16 +14,10 @@ from tests.unit.workers.fakes import FakeClient, settle
 
 
 class Setting:
-    def __init__(self, *, is_alive: bool = True, answer_timeout_s: float = 3600) -> None:
+    def __init__(self, *, is_alive: bool = True) -> None:
         self.posted: list[Message] = []
         self.client = FakeClient(is_alive=is_alive)
-        self.given_up = 0
-        self.relay = Relay(
-            7, "room", self.client, self.posted.append, self._give_up, answer_timeout_s
-        )
-
-    def _give_up(self) -> None:
-        self.given_up += 1
+        self.relay = Relay(7, "room", self.client, self.posted.append)
 
 
 @pytest.fixture
@@ -104,11 +98,3 @@ async def test_a_worker_that_is_lost_is_the_end_of_the_connection(setting: Setti
     setting.relay.lose()
     assert not await handled
     assert setting.client.stopped == [ROOM_LOST]
-
-
-async def test_a_worker_that_does_not_answer_is_given_up() -> None:
-    setting = Setting(answer_timeout_s=0)
-    assert await setting.relay.handle("{}")
-    assert setting.given_up == 1
-    setting.relay.answered(True)
-    setting.relay.end()

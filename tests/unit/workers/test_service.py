@@ -104,6 +104,10 @@ async def test_the_end_of_a_client_is_confirmed_when_all_is_closed() -> None:
     assert await setting.obey(messages.End(1)) == []
 
 
+async def test_a_ping_is_answered() -> None:
+    assert await Setting().obey(messages.Ping()) == [messages.Pong()]
+
+
 async def test_a_teacher_who_does_not_answer_is_replaced() -> None:
     setting = Setting()
     await setting.enter(1, "old", is_teacher=True)
