@@ -98,7 +98,6 @@ async def test_a_class_is_held_when_all_files_are_gone(
         "ImportError(f'No module named {name!r}')",
         "SystemExit('archive not found')",
         "MemoryError('cannot allocate write+execute memory')",
-        "OSError('cannot load library')",
     ],
 )
 async def test_what_is_missing_at_the_start_is_said_then(
@@ -121,11 +120,9 @@ async def test_what_is_missing_at_the_start_is_said_then(
     "worker",
     [
         [sys.executable, "-c", "import time; time.sleep(3600)"],
-        [sys.executable, "-c", "import sys; sys.stdin.buffer.read()"],
-        [sys.executable, "-c", "pass"],
         [sys.executable, "-c", "print('what nobody understands')"],
     ],
-    ids=["says-nothing", "only-listens", "ends", "rubbish"],
+    ids=["says-nothing", "rubbish"],
 )
 async def test_a_room_whose_process_never_is_ready_goes_elsewhere(
     start_sidecar: StartSidecar, tmp_path: Path, worker: list[str]

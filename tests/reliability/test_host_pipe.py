@@ -61,13 +61,19 @@ async def test_a_class_goes_on_through_a_flood_of_commands(start_sidecar: StartS
 
 
 @pytest.mark.parametrize(
-    "line",
-    [STATUS, b'{"command":"ping"}\n', b"\n", b"nonsense\n", b"x" * 70_000 + b"\n"],
-    ids=["status", "ping", "empty", "nonsense", "long"],
+    ("end", "line"),
+    [
+        ("shutdown", STATUS),
+        ("host-gone", STATUS),
+        ("shutdown", b'{"command":"ping"}\n'),
+        ("host-gone", b"nonsense\n"),
+        ("host-gone", b"\n"),
+        ("shutdown", b"x" * 70_000 + b"\n"),
+    ],
+    ids=["status-1", "status-2", "ping", "nonsense", "empty", "long"],
 )
-@pytest.mark.parametrize("end", ["shutdown", "host-gone"])
 async def test_the_end_is_heard_behind_any_flood(
-    start_sidecar: StartSidecar, line: bytes, end: str
+    start_sidecar: StartSidecar, end: str, line: bytes
 ) -> None:
     sidecar = start_sidecar()
     hearing = asyncio.create_task(hear_all(sidecar))

@@ -46,12 +46,10 @@ def program_that(text: str, raised: str) -> Program:
     ("raised", "event", "code", "exit_code"),
     [
         ("SystemExit(7)", "fatal", "internal", 1),
-        ("ZeroDivisionError", "fatal", "internal", 1),
         ("MemoryError('no executable memory')", "fatal", "cannot-work", 10),
         ("ImportError('DLL load failed')", "fatal", "cannot-work", 10),
         ("KeyboardInterrupt", "stopped", None, 0),
         ("BaseExceptionGroup('', [KeyboardInterrupt()])", "stopped", None, 0),
-        ("GeneratorExit", "fatal", "internal", 1),
         (
             "ExceptionGroup('', [ExceptionGroup('', [PortTakenError('a', 'b')])])",
             "fatal",
@@ -69,7 +67,7 @@ def test_whatever_ends_it_is_told(
     assert sidecar.exit_code() == exit_code
 
 
-@pytest.mark.parametrize("raised", ["ZeroDivisionError", "SystemExit(0)", "MemoryError"])
+@pytest.mark.parametrize("raised", ["SystemExit(0)", "MemoryError"])
 def test_a_task_that_dies_is_told(start_sidecar: StartSidecar, raised: str) -> None:
     sidecar = start_sidecar(program=program_that(DYING, raised))
     assert [each["event"] for each in sidecar.hear_all()] == ["ready", "fatal"]
@@ -81,16 +79,13 @@ def test_a_task_that_dies_is_told(start_sidecar: StartSidecar, raised: str) -> N
     ("closed", "arguments", "exit_code"),
     [
         ("2>&-", "--port x", 2),
-        (">&- 2>&-", "--port x", 2),
         ("<&- >&- 2>&-", "--port x", 2),
         (">/dev/full 2>/dev/full", "--port x", 2),
-        ("2>&-", "--no-such-option", 2),
         ("2>&-", "--config /no/such/file", 2),
         ("2>&-", "--host 192.0.2.1 --port 0 --media-ports 0 --log-file none", 6),
         ("2>&-", "--port 0 --log-file /proc/nowhere/log", 8),
         (">&- 2>&-", "--help", 0),
         (">/dev/full", "--help", 0),
-        (">&-", "--version", 0),
         (">&- 2>&-", "--print-config", 0),
         (">/dev/full 2>/dev/full", "--print-config", 0),
     ],
