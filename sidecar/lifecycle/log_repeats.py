@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 from sidecar.lifecycle.log_text import clip, message_of
+from sidecar.signaling.attendance import LOGGER_NAME as ATTENDANCE
 
 SUM_UP_S: Final = 10.0
 """When a burst is summed up first; while it goes on, after twice that, and so on."""
@@ -29,9 +30,6 @@ MAX_KINDS_OF_A_LOGGER: Final = 64
 """Beyond these, all that a logger says is of one kind."""
 
 MAX_EXAMPLE_CHARS: Final = 200
-ATTENDANCE: Final = "sidecar.attendance"
-"""The logger for who comes and goes."""
-
 _SUMMED_UP: Final = "is_summed_up"
 
 

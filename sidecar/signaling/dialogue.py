@@ -10,6 +10,7 @@ from sidecar.classroom.errors import ClassroomError, Fault
 from sidecar.classroom.events import Event
 from sidecar.ortc.errors import OrtcError
 from sidecar.sfu import SfuError
+from sidecar.signaling import attendance
 from sidecar.signaling.admission import admit, is_rejoined
 from sidecar.signaling.client import Client
 from sidecar.signaling.connection import REPLACED
@@ -95,15 +96,19 @@ class Dialogue:
             if self._seat is not None:
                 self._events.answered(self._seat.peer, request, answer)
 
-    def leave(self) -> None:
-        """Give up the client's seat, if it has one."""
+    def leave(self, how: str = "hung up") -> None:
+        """Give up the client's seat, if it has one.
+
+        Args:
+            how: What ended it, in words.
+        """
         if self._representative is not None:
             representative, self._representative = self._representative, None
-            representative.leave()
+            representative.leave(how)
         self._events.forget()
         if self._seat is not None:
             seat, self._seat = self._seat, None
-            self._registry.leave(seat)
+            self._registry.leave(seat, how)
 
     # What the registry and other dialogues see of this one (``registry.Member``).
 
@@ -149,7 +154,10 @@ class Dialogue:
         try:
             return await self._carry_out(request, frame)
         except (ClassroomError, OrtcError, SfuError) as error:
-            _logger.info("%s refused: %s", name, error)
+            if isinstance(request, Join):
+                attendance.refused(request.data, self._client.remote_address, error)
+            else:
+                _logger.info("%s refused: %s", name, error)
             return error_reply(error, name)
         except Exception as error:
             _logger.exception("%s failed", name)
@@ -161,7 +169,7 @@ class Dialogue:
         if self._seat is None:
             raise ClassroomError(Fault.NOT_JOINED)
         if isinstance(request, Leave):
-            self.leave()
+            self.leave("said so")
             return Reply("left", Empty())
         return HANDLERS[type(request)](self._seat, request)
 

@@ -22,8 +22,12 @@ class Representative(Protocol):
     async def media_silence_ns(self) -> int | None:
         """How long nothing has been heard of the client's media; None if nothing ever was."""
 
-    def leave(self) -> None:
-        """Give up the client's seat there, as when its connection has ended."""
+    def leave(self, how: str) -> None:
+        """Give up the client's seat there, as when its connection has ended.
+
+        Args:
+            how: What ended it, in words.
+        """
 
 
 class Elsewhere(Protocol):

@@ -15,6 +15,7 @@ from sidecar.classroom.room import Room
 from sidecar.classroom.usage import room_fault
 from sidecar.limits import Limits
 from sidecar.sfu import Worker
+from sidecar.signaling import attendance
 from sidecar.signaling.replies import encode_event
 
 
@@ -146,17 +147,25 @@ class Registry:
         room = self._rooms.get(room_id) or self._open(room_id, peer)
         room.add(peer)
         seat = self._seats[peer] = Seat(room, peer, member)
+        attendance.joined(room_id, peer, member.remote_address)
         if self._observer is not None:
             self._observer.joined(room_id, peer)
         return seat
 
-    def leave(self, seat: Seat) -> None:
-        """Give up a place that is taken."""
+    def leave(self, seat: Seat, how: str = "") -> None:
+        """Give up a place that is taken.
+
+        Args:
+            seat: The place.
+            how: What ended it, in words.
+        """
         del self._seats[seat.peer]
         seat.room.remove(seat.peer)
+        attendance.left(seat.room.id, seat.peer, seat.member.remote_address, how)
         if not seat.room.peers:
             del self._rooms[seat.room.id]
             seat.room.close()
+            attendance.closed(seat.room.id)
         if self._observer is not None:
             self._observer.left(seat.room.id, seat.peer)
 
@@ -168,7 +177,7 @@ class Registry:
     def evict(self, seat: Seat) -> None:
         """Take away a place that is taken."""
         seat.member.unseat()
-        self.leave(seat)
+        self.leave(seat, "somebody else took the place")
 
     def is_taken(self, seat: Seat) -> bool:
         """Whether its peer is still there."""
@@ -181,6 +190,7 @@ class Registry:
         router = self._worker.create_router()
         room = Room(room_id, router, self._policy, self._limits, self, self._deliver)
         self._rooms[room_id] = room
+        attendance.opened(room_id)
         return room
 
     def _deliver(self, recipients: Sequence[Peer], event: Event) -> None:

@@ -85,7 +85,8 @@ class Session:
         try:
             await asyncio.wait((reader, self._stopped), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._dialogue.leave()
+            how = self._stopped.result().reason if self._stopped.done() else "hung up"
+            self._dialogue.leave(how)
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)

@@ -75,9 +75,15 @@ class Gone(Message, frozen=True):
 
 
 class End(Message, frozen=True):
-    """A client is to lose its seat; nothing more comes from it."""
+    """A client is to lose its seat; nothing more comes from it.
+
+    Attributes:
+        client: Which one.
+        how: What ended it, in words.
+    """
 
     client: int
+    how: str = ""
 
 
 class Alive(Message, frozen=True):

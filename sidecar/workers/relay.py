@@ -54,11 +54,11 @@ class Relay:
         self._post(AskSilence(self._number))
         return await self._silence
 
-    def leave(self) -> None:
+    def leave(self, how: str) -> None:
         """See ``Representative``."""
         self._has_left = True
         self._watch.cancel()
-        self._post(End(self._number))
+        self._post(End(self._number, how))
 
     # What the worker says.
 

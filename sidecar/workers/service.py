@@ -78,7 +78,7 @@ class Service:
     def close(self) -> None:
         """Close everything of everybody."""
         while self._desks:
-            self._desks.popitem()[1].close()
+            self._desks.popitem()[1].close("Server is stopping")
 
     def _obey_client(
         self,
@@ -102,9 +102,9 @@ class Service:
                 desk.client.hang_up()
             case messages.Alive(_, probe, is_alive):
                 desk.client.probed(probe, is_alive)
-            case messages.End():
+            case messages.End(_, how):
                 del self._desks[message.client]
-                desk.close()
+                desk.close(how)
                 self._post(messages.Ended(message.client))
 
     def _open(self, message: messages.Open) -> None:
@@ -147,12 +147,12 @@ class _Desk:
         """Begin to answer a frame; the one before has been answered."""
         self._task = asyncio.create_task(self._handle(frame))
 
-    def close(self) -> None:
+    def close(self, how: str) -> None:
         """Give up the client's seat; what is not answered yet never will be."""
         if self._task is not None:
             self._task.cancel()
         self.client.hang_up()
-        self._dialogue.leave()
+        self._dialogue.leave(how)
 
     async def _handle(self, frame: str | bytes) -> None:
         try:

@@ -184,3 +184,69 @@ def drain(sidecar: Sidecar) -> None:
     stderr = sidecar.process.stderr
     assert stderr is not None
     threading.Thread(target=stderr.read, daemon=True).start()
+
+
+async def test_who_comes_and_goes_is_in_the_log_wherever_their_room_is(
+    start_sidecar: StartSidecar, tmp_path: Path
+) -> None:
+    log = tmp_path / "sfu.log"
+    sidecar = start_sidecar(*DEFAULT_ARGUMENTS, "--num-workers", "2", "--log-file", str(log))
+    url = (await asyncio.to_thread(sidecar.hear))["localUrl"]
+    clients = [await SignalingClient.connect(url) for _ in range(5)]
+    here, far, again, rival, other = clients
+    name = "Zoë\n2026-01-01 00:00:00,000 INFO    sidecar: all is well"
+    await here.request("join", who("near", "t", "Ms T", is_teacher=True))
+    await far.request("join", who("far", "t", "Mr T", is_teacher=True))
+    await again.request("join", who("far", "p", name))
+    with pytest.raises(ProtocolError):
+        await rival.request("join", who("far", "q", "Rival", is_teacher=True))
+    await other.request("join", who("near", "p", "Ann"))
+    await other.request("leave")
+    for client in clients:
+        await client.close()
+    # The last one has left when all of them have.
+    left = 0
+    while left < 4:
+        left += (await asyncio.to_thread(sidecar.hear))["event"] == "peer-left"
+    sidecar.vanish()
+    assert sidecar.exit_code() == 0
+    lines = log.read_text(encoding="utf-8").splitlines()
+    text = "\n".join(line.partition("sidecar.attendance: ")[2] for line in lines)
+    for expected in (
+        "room near is open",
+        "Ms T (t, teacher) joined room near from 127.0.0.1",
+        "Ann (p, student) left room near from 127.0.0.1: said so",
+        "Ms T (t, teacher) left room near from 127.0.0.1: hung up",
+        "room near is closed",
+        "[worker 1] Mr T (t, teacher) joined room far from 127.0.0.1",
+        "(p, student) joined room far from 127.0.0.1",
+        "[worker 1] teacher Rival (q) was not let into room far from 127.0.0.1: ",
+        "[worker 1] room far is closed",
+    ):
+        assert expected in text, text
+    assert not any(line.startswith("2026-01-01 00:00:00,000") for line in lines)
+
+
+async def test_a_class_of_fifty_is_in_the_log_whole(
+    start_sidecar: StartSidecar, tmp_path: Path
+) -> None:
+    log = tmp_path / "sfu.log"
+    sidecar = start_sidecar(*DEFAULT_ARGUMENTS, "--log-file", str(log))
+    url = (await asyncio.to_thread(sidecar.hear))["localUrl"]
+    clients = [await SignalingClient.connect(url) for _ in range(50)]
+    for number, client in enumerate(clients):
+        await client.request("join", who("7b", f"p{number}", "P", is_teacher=number == 0))
+    sidecar.vanish()
+    await asyncio.to_thread(sidecar.hear_all)
+    assert sidecar.exit_code() == 0
+    for client in clients:
+        await client.close()
+    text = log.read_text(encoding="utf-8")
+    for number in range(50):
+        role = "student" if number else "teacher"
+        for what in ("joined", "left"):
+            assert text.count(f"(p{number}, {role}) {what} ") == 1
+
+
+def who(room_id: str, peer_id: str, name: str, *, is_teacher: bool = False) -> dict[str, object]:
+    return {"roomId": room_id, "peerId": peer_id, "name": name, "isTeacher": is_teacher}

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 
 from sidecar.lifecycle.log_repeats import (
-    ATTENDANCE,
     COMING_AND_GOING,
     DEFECTS,
     MAX_KINDS_OF_A_LOGGER,
@@ -17,6 +16,7 @@ from sidecar.lifecycle.log_repeats import (
     Repeats,
     mark_as_summed_up,
 )
+from sidecar.signaling.attendance import LOGGER_NAME as ATTENDANCE
 
 
 class Log:

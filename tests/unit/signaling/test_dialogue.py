@@ -41,8 +41,9 @@ class FakeRepresentative:
     async def media_silence_ns(self) -> int | None:
         return self.silence_ns
 
-    def leave(self) -> None:
+    def leave(self, how: str) -> None:
         self.has_left = True
+        self.farewell = how
 
 
 class FakeElsewhere:

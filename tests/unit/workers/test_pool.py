@@ -115,7 +115,7 @@ async def test_two_who_make_a_room_at_the_same_time_meet_in_it(setting: Setting)
 async def test_a_worker_without_a_room_takes_the_next_one(setting: Setting) -> None:
     relay = await setting.enter("second")
     assert relay is not None
-    relay.leave()
+    relay.leave("hung up")
     await settle()
     await setting.enter("third")
     assert setting.homes() == [["third"]]
@@ -126,7 +126,7 @@ async def test_a_worker_without_a_room_leaves_after_a_while() -> None:
     await setting.here.client().join("teacher", room_id="first")
     relay = await setting.enter("second")
     assert relay is not None
-    relay.leave()
+    relay.leave("hung up")
     await settle()
     assert (await setting.pool.others()).processes == 0
     assert setting.lost == []
@@ -142,7 +142,7 @@ async def test_a_worker_that_has_a_room_again_stays() -> None:
     relay = await setting.enter("second")
     assert relay is not None
     staying = await setting.represent(FakeClient(), "second")
-    relay.leave()
+    relay.leave("hung up")
     await settle()
     assert staying is not None
     assert (await setting.pool.others()).processes == 1

@@ -97,7 +97,7 @@ async def test_a_room_is_held_until_the_worker_says_that_its_last_client_is_gone
     setting: Setting,
 ) -> None:
     relay = setting.worker.represent(FakeClient(), "room", is_proven=False)
-    relay.leave()
+    relay.leave("hung up")
     assert setting.worker.holds("room")
     setting.child.say(messages.Ended(0))
     assert not setting.worker.holds("room")
@@ -253,7 +253,7 @@ async def test_when_it_dies_everybody_is_told(setting: Setting) -> None:
     assert not await setting.worker.ready()
     await setting.worker.wait_ended()
     posted = len(setting.child.posted)
-    relay.leave()
+    relay.leave("hung up")
     setting.worker.kill()
     assert len(setting.child.posted) == posted
     assert not setting.child.is_killed

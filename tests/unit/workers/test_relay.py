@@ -81,13 +81,13 @@ async def test_the_end_of_the_connection_is_told_at_once(setting: Setting) -> No
 
 
 async def test_who_has_left_hears_and_says_nothing_more(setting: Setting) -> None:
-    setting.relay.leave()
+    setting.relay.leave("Too slow")
     setting.relay.deliver(b"{}")
     setting.relay.probe(3)
     setting.client.closed.set()
     await settle()
     assert setting.client.delivered.empty()
-    assert setting.posted == [End(7), Alive(7, 3, False)]
+    assert setting.posted == [End(7, "Too slow"), Alive(7, 3, False)]
     setting.relay.lose()
     assert setting.client.stopped == []
 
