@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -22,12 +22,13 @@ from sidecar import STARTED_NS, __version__, collector
 from sidecar.lifecycle.address_keeper import AddressKeeper
 from sidecar.lifecycle.attendance import Attendance
 from sidecar.lifecycle.controller import Controller
-from sidecar.lifecycle.ending import Ending
-from sidecar.lifecycle.events import Ready, Stopped, Warning
+from sidecar.lifecycle.ending import STUCK_EXIT_CODE, Ending
+from sidecar.lifecycle.events import Fatal, Ready, Stopped, Warning
 from sidecar.lifecycle.inbox import Inbox
 from sidecar.lifecycle.port_holder import holding
 from sidecar.lifecycle.starter import Starter
 from sidecar.lifecycle.status import StatusReporter
+from sidecar.lifecycle.warner import LossWatch, Warn, Warner, warn_of_blocked_udp
 from sidecar.lifecycle.whereabouts import Whereabouts
 from sidecar.net.platform import event_loop_factory, on_stop_signal
 from sidecar.ports import open_ports
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from sidecar.signaling.registry import Observer
 
 logger = logging.getLogger(__name__)
+
+STUCK_FLUSH_S: Final = 0.1
+"""How long a host has to read that the program hung, before it is ended by force."""
 
 
 class RunningServer(Struct, frozen=True):
@@ -61,7 +65,10 @@ def run(settings: Settings, starter: Starter) -> None:
         StartupError: It cannot start.
     """
     loop = event_loop_factory()
-    with Ending(loop) as ending, asyncio.Runner(loop_factory=lambda: loop) as runner:
+    with (
+        Ending(loop, on_stuck=partial(_say_stuck, starter)) as ending,
+        asyncio.Runner(loop_factory=lambda: loop) as runner,
+    ):
         runner.run(_serve_until_stopped(settings, starter, ending))
 
 
@@ -72,6 +79,7 @@ async def running_server(
     on_ready: Callable[[Ready], None] = lambda _ready: None,
     on_worker_lost: Callable[[str], None] = lambda _message: None,
     on_slept: Callable[[float], None] = lambda _gap_s: None,
+    warn: Warn = lambda _code, _message: None,
 ) -> AsyncIterator[RunningServer]:
     """Runs a server in the current event loop for as long as the context lasts.
 
@@ -82,6 +90,7 @@ async def running_server(
         on_worker_lost: Is called with words for people when one of the further processes has
             ended unexpectedly.
         on_slept: Is called with a time in seconds for which everything stood still.
+        warn: Takes the warnings of those processes.
 
     Raises:
         StartupError: It cannot start.
@@ -96,7 +105,7 @@ async def running_server(
             from sidecar.server import serving
 
             async with serving(
-                ports, settings, teacher_token, observer, on_worker_lost, on_slept
+                ports, settings, teacher_token, observer, on_worker_lost, on_slept, warn
             ) as server:
                 yield RunningServer(ready, whereabouts, server)
 
@@ -104,7 +113,7 @@ async def running_server(
 async def _serve_until_stopped(settings: Settings, starter: Starter, ending: Ending) -> None:
     loop = asyncio.get_running_loop()
     on_stop_signal(loop, partial(ending.wish, "signal"))
-    inbox = Inbox(loop, lambda shutdown: ending.wish("shutdown", shutdown.id))
+    inbox = Inbox(loop)
     starter.listen(inbox.put, partial(ending.wish, "host-gone"))
 
     def on_worker_lost(message: str) -> None:
@@ -115,19 +124,27 @@ async def _serve_until_stopped(settings: Settings, starter: Starter, ending: End
         message = f"This computer slept for {gap_s:.0f} s: not everybody may be back by themselves"
         starter.tell(Warning(code="slept", message=message))
 
+    warn = Warner(starter).warn
     async with running_server(
-        settings, Attendance(starter), starter.tell, on_worker_lost, on_slept
+        settings, Attendance(starter), starter.tell, on_worker_lost, on_slept, warn
     ) as running:
         collector.settle()
-        stopped = await _serve(running, starter, ending, inbox)
+        stopped = await _serve(running, starter, ending, inbox, warn)
     starter.tell(stopped)
 
 
-async def _serve(running: RunningServer, starter: Starter, ending: Ending, inbox: Inbox) -> Stopped:
+async def _serve(
+    running: RunningServer, starter: Starter, ending: Ending, inbox: Inbox, warn: Warn
+) -> Stopped:
     """Does what the starter asks for, and keeps up with the network, until the end is near."""
     server = running.server
     keeper = AddressKeeper(server.spread, running.whereabouts, starter)
-    reporter = StatusReporter(STARTED_NS)
+    # Brought by the server, which is there by now.
+    from sidecar.server import lost_packets, network_counters
+    from sidecar.warm_up import warm_up
+
+    media_port = server.media_port
+    reporter = StatusReporter(STARTED_NS, counters=partial(network_counters, media_port))
     controller = Controller(
         starter,
         ending,
@@ -137,14 +154,13 @@ async def _serve(running: RunningServer, starter: Starter, ending: Ending, inbox
         server.spread.others,
         server.pin_rule.set,
     )
-    from sidecar.warm_up import warm_up
-
-    server.media_port.on_udp_blocked = partial(_warn_of_blocked_udp, starter)
+    media_port.on_udp_blocked = partial(warn_of_blocked_udp, warn)
     async with asyncio.TaskGroup() as group:
         tasks = (
             group.create_task(keeper.keep()),
             group.create_task(controller.obey_all(inbox)),
-            group.create_task(warm_up(server.media_port)),
+            group.create_task(warm_up(media_port)),
+            group.create_task(LossWatch(partial(lost_packets, media_port), warn).watch()),
         )
         stopped = await ending.wait()
         for task in tasks:
@@ -152,13 +168,16 @@ async def _serve(running: RunningServer, starter: Starter, ending: Ending, inbox
     return stopped
 
 
-def _warn_of_blocked_udp(starter: Starter) -> None:
-    message = (
-        "A client has connected and no UDP comes from it: nobody will see or hear anything if a "
-        "firewall, on this computer or in the network, blocks it"
+def _say_stuck(starter: Starter) -> None:
+    starter.tell(
+        Fatal(
+            code="stuck",
+            message="it was to stop, and hung",
+            hint="It has been ended by force. This is a mistake in the program.",
+            exit_code=STUCK_EXIT_CODE,
+        )
     )
-    logger.warning("%s", message)
-    starter.tell(Warning(code="udp-blocked", message=message))
+    starter.close(STUCK_FLUSH_S)
 
 
 def _ready(settings: Settings, port: int, whereabouts: Whereabouts, teacher_token: str) -> Ready:

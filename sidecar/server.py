@@ -16,9 +16,15 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from sidecar.classroom.policy import POLICIES
+from sidecar.lifecycle.warner import Warn
 from sidecar.net.addresses import AddressBook
 from sidecar.net.media_port import MediaPort
-from sidecar.net.platform import connection_capacity, raise_file_limit, watched_sockets
+from sidecar.net.platform import (
+    connection_capacity,
+    overflowed_datagrams,
+    raise_file_limit,
+    watched_sockets,
+)
 from sidecar.ports import Ports
 from sidecar.settings import Settings, is_address
 from sidecar.sfu import Worker
@@ -63,6 +69,7 @@ async def serving(
     observer: Observer | None,
     on_worker_lost: Callable[[str], None],
     on_slept: Callable[[float], None],
+    warn: Warn,
 ) -> AsyncIterator[Server]:
     """Serves in the current event loop for as long as the context lasts.
 
@@ -74,12 +81,14 @@ async def serving(
         on_worker_lost: Is called with words for people when one of the further processes has
             ended unexpectedly.
         on_slept: Is called with a time in seconds for which everything stood still.
+        warn: Takes the warnings of those processes.
     """
     media_port, worker = start_media(ports.media_socket, ports.address_book, settings)
     try:
         pin_rule = PinRule(settings.pin, settings.max_pin_tries, time.monotonic)
         # Whoever is represented in another process has been let in here.
-        spread = Spread(replace(settings, pin=""), ports.address_book, observer, on_worker_lost)
+        told = replace(settings, pin="")
+        spread = Spread(told, ports.address_book, observer, on_worker_lost, warn)
         signaling = SignalingServer(
             worker,
             POLICIES[settings.policy],
@@ -138,6 +147,18 @@ def _make_connection_table(settings: Settings, address_book: AddressBook) -> Con
         accepting=ACCEPTING,
     )
     return ConnectionTable(settings, capacity, address_book.is_own)
+
+
+def network_counters(media_port: MediaPort) -> dict[str, int]:
+    """What has come to nothing on the way in or out, by why; for ``status``."""
+    counters = media_port.counters()._asdict()
+    return {**counters, "overflowed": overflowed_datagrams(media_port.port) or 0}
+
+
+def lost_packets(media_port: MediaPort) -> int:
+    """How many packets the system has lost, as far as one can tell, since we can't keep up."""
+    overflowed = overflowed_datagrams(media_port.port)
+    return media_port.counters().dropped if overflowed is None else overflowed
 
 
 def _make_origin_rule(settings: Settings, address_book: AddressBook) -> OriginRule:

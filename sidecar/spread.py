@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from sidecar.classroom.peer import Peer
 from sidecar.lifecycle.status import NO_OTHERS, Others
+from sidecar.lifecycle.warner import Warn
 from sidecar.net.addresses import AddressBook, InterfaceAddress
 from sidecar.settings import PortRange, Settings
 from sidecar.signaling.client import Client
@@ -30,6 +31,7 @@ class Spread:
         book: What this process announces.
         observer: Sees who comes and goes.
         on_lost: Is called with words for people when a worker has ended unexpectedly.
+        warn: Takes the warnings of workers.
     """
 
     def __init__(
@@ -38,7 +40,9 @@ class Spread:
         book: AddressBook,
         observer: Observer | None,
         on_lost: Callable[[str], None],
+        warn: Warn = lambda _code, _message: None,
     ) -> None:
+        self._warn = warn
         self._settings = settings
         self._book = book
         self._observer = observer
@@ -89,7 +93,14 @@ class Spread:
         def make_start() -> Start:
             return Start(self._settings)
 
-        return Pool(self._max_workers, self._settings, make_start, self._observer, self._on_lost)
+        return Pool(
+            self._max_workers,
+            self._settings,
+            make_start,
+            self._observer,
+            self._on_lost,
+            warn=self._warn,
+        )
 
 
 def _max_workers(settings: Settings) -> int:

@@ -13,13 +13,14 @@ from sidecar.classroom.policy import POLICIES
 from sidecar.errors import StartupError
 from sidecar.lifecycle.ending import Ending
 from sidecar.lifecycle.stdio import STDIN, claim_stdout, open_missing_streams
+from sidecar.lifecycle.warner import LossWatch, warn_of_blocked_udp
 from sidecar.net.platform import event_loop_factory, ignore_stop_signals
 from sidecar.ports import open_media
-from sidecar.server import start_media
+from sidecar.server import lost_packets, network_counters, start_media
 from sidecar.signaling.registry import Registry
 from sidecar.warm_up import warm_up
 from sidecar.workers.log_handler import LogHandler
-from sidecar.workers.messages import Failed, Leave, Ready, Start, ToWorker
+from sidecar.workers.messages import Failed, Leave, Ready, Start, ToWorker, Warn
 from sidecar.workers.parent import Parent
 from sidecar.workers.service import Reporter, Service
 
@@ -86,18 +87,28 @@ async def _serve(parent: Parent, ending: Ending, heard: asyncio.Queue[ToWorker])
         Reporter(parent.post),
     )
     media_port.on_woken = lambda _gap_s: registry.offer_ice_restarts()
-    service = Service(parent.post, registry, address_book)
+    count = partial(network_counters, media_port)
+    service = Service(parent.post, registry, address_book, count)
+
+    def warn(code: str, message: str) -> None:
+        parent.post(Warn(code, message))
+
+    media_port.on_udp_blocked = partial(warn_of_blocked_udp, warn)
     try:
         parent.post(Ready(os.getpid(), media_port.port))
         collector.settle()
         async with asyncio.TaskGroup() as group:
-            loading = group.create_task(warm_up(media_port))
+            tasks = (
+                group.create_task(warm_up(media_port)),
+                group.create_task(LossWatch(partial(lost_packets, media_port), warn).watch()),
+            )
             while not isinstance(message := await heard.get(), Leave):
                 service.obey(message)
                 # Messages that came together are heard without waiting: media has its turn in
                 # between.
                 await asyncio.sleep(0)
-            loading.cancel()
+            for task in tasks:
+                task.cancel()
         ending.wish("shutdown")
     finally:
         service.close()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import threading
+from collections.abc import Callable
 from typing import Final, Self
 
 from msgspec import UNSET, UnsetType
@@ -14,8 +15,8 @@ from sidecar.lifecycle.events import CommandId, Stopped, StopReason
 
 logger = logging.getLogger(__name__)
 
-DEADLINE_S: Final = 1.9
-"""From the wish to stop to the end of the process. A host may count on two seconds."""
+DEADLINE_S: Final = 1.85
+"""From the wish to stop to the end by force. A host may count on two seconds in all."""
 
 STUCK_EXIT_CODE: Final = 9
 
@@ -29,12 +30,19 @@ class Ending:
     Args:
         loop: In which it is waited for.
         deadline_s: The time.
+        on_stuck: Says so when it is up, in a thread, and does not take long.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        deadline_s: float = DEADLINE_S,
+        on_stuck: Callable[[], None] = lambda: None,
+    ) -> None:
         self._loop = loop
         self._stopped: asyncio.Future[Stopped] = loop.create_future()
-        self._watchdog = threading.Timer(deadline_s, os._exit, [STUCK_EXIT_CODE])
+        self._on_stuck = on_stuck
+        self._watchdog = threading.Timer(deadline_s, self._give_up)
         self._watchdog.daemon = True
         self._lock = threading.Lock()
         self._is_wished = False
@@ -58,6 +66,12 @@ class Ending:
         stopped = await self._stopped
         logger.info("stopping: %s", stopped.reason)
         return stopped
+
+    def _give_up(self) -> None:
+        try:
+            self._on_stuck()
+        finally:
+            os._exit(STUCK_EXIT_CODE)
 
     def __enter__(self) -> Self:
         return self

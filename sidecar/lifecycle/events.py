@@ -6,7 +6,7 @@ The name of an event's class, in kebab-case, is the value of ``event`` in its li
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -83,6 +83,22 @@ class Addresses(Event, frozen=True, kw_only=True):
     media: Media
 
 
+class ProcessPart(Struct, frozen=True, rename="camel"):
+    """What one of the program's processes costs, and what came to nothing there.
+
+    Attributes:
+        pid: Process id.
+        cpu_seconds: Used since its start, by all threads.
+        memory_bytes: Resident; None where the system won't tell.
+        counters: As in ``Process``.
+    """
+
+    pid: int
+    cpu_seconds: float
+    memory_bytes: int | None
+    counters: Mapping[str, int]
+
+
 class Process(Struct, frozen=True, rename="camel"):
     """What the program costs, all of its processes together.
 
@@ -91,12 +107,16 @@ class Process(Struct, frozen=True, rename="camel"):
         cpu_percent: Of one core, since the ``status`` before this one.
         memory_bytes: Resident; None where the system won't tell.
         processes: How many there are.
+        counters: What came to nothing, by why.
+        each: The processes one by one, the main one first.
     """
 
     cpu_seconds: float
     cpu_percent: float
     memory_bytes: int | None
     processes: int
+    counters: Mapping[str, int] | UnsetType = UNSET
+    each: Sequence[ProcessPart] | UnsetType = UNSET
 
 
 class Totals(Struct, frozen=True, rename="camel"):

@@ -78,9 +78,13 @@ class Host:
         arguments = (self._stdin, on_lines, on_gone)
         threading.Thread(target=_read, args=arguments, name="stdin", daemon=True).start()
 
-    def close(self) -> None:
-        """Give the host the chance to read what it was told last."""
-        self._writer.close(FLUSH_TIMEOUT_S)
+    def close(self, timeout_s: float | None = None) -> None:
+        """Give the host the chance to read what it was told last.
+
+        Args:
+            timeout_s: How long; ``FLUSH_TIMEOUT_S`` unless given.
+        """
+        self._writer.close(FLUSH_TIMEOUT_S if timeout_s is None else timeout_s)
 
     def _own_up(self) -> None:
         warning = Warning(

@@ -30,8 +30,8 @@ RESERVED: Final = 32
 RESERVED_BY_DISPENSABLE: Final = 96
 """How many are kept free of what a host can do without: ``status``, and what is no command."""
 
-MAX_AHEAD_OF_SHUTDOWN: Final = 8
-"""If more than this waits when ``shutdown`` comes, that is not waited for."""
+MAX_AHEAD: Final = 8
+"""If more than this waits when ``ping`` or ``shutdown`` comes, that has precedence."""
 
 WORK_NS: Final = 250_000
 BREAK_S: Final = 0.001
@@ -46,7 +46,6 @@ class Inbox:
 
     Args:
         loop: Where they are obeyed.
-        on_shutdown: Is called, in the thread, for a ``shutdown`` that can't wait for its turn.
         clock: Monotonic, in nanoseconds.
         pause: Waits for some seconds, in the thread.
     """
@@ -54,15 +53,14 @@ class Inbox:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        on_shutdown: Callable[[Shutdown], None],
         clock: Callable[[], int] = time.monotonic_ns,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._loop = loop
-        self._on_shutdown = on_shutdown
         self._clock = clock
         self._pause = pause
         self._waiting: deque[Item] = deque()
+        self._urgent: deque[Item] = deque()
         self._has_come = asyncio.Event()
         self._hurries = False
         self._dropped = 0
@@ -87,14 +85,14 @@ class Inbox:
 
     async def get(self) -> Item:
         """Wait for the next one and take it."""
-        while not self._waiting:
+        while not self._waiting and not self._urgent:
             self._has_come.clear()
             await self._has_come.wait()
-        return self._waiting.popleft()
+        return self._urgent.popleft() if self._urgent else self._waiting.popleft()
 
     @property
     def hurries(self) -> bool:
-        """Whether a ``shutdown`` has come, which may wait for its turn."""
+        """Whether a ``shutdown`` has come, and waits for its turn."""
         return self._hurries
 
     async def wait_dropped(self) -> None:
@@ -115,13 +113,13 @@ class Inbox:
             return False  # It would be dropped anyway, and rubbish costs most to look at.
         item = read_command(line)
         if isinstance(item, Shutdown):
+            if self._hurries:
+                return True  # It is about to end already.
             self._hurries = True
-            if waiting > MAX_AHEAD_OF_SHUTDOWN:
-                self._on_shutdown(item)
-                return True
-        elif waiting >= MAX_WAITING - _reserve(item):
+        elif waiting + len(self._urgent) >= MAX_WAITING - _reserve(item):
             return False
-        self._waiting.append(item)
+        is_urgent = isinstance(item, Ping | Shutdown) and waiting > MAX_AHEAD
+        (self._urgent if is_urgent else self._waiting).append(item)
         return True
 
 

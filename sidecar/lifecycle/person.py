@@ -31,7 +31,7 @@ class Person:
     ) -> None:
         """Nothing: people don't type commands."""
 
-    def close(self) -> None:
+    def close(self, timeout_s: float | None = None) -> None:
         """Nothing is left to be done."""
 
 

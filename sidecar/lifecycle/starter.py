@@ -24,7 +24,7 @@ class Starter(Protocol):
     ) -> None:
         """Hear what they say, see ``Host.listen``."""
 
-    def close(self) -> None:
+    def close(self, timeout_s: float | None = None) -> None:
         """Say good-bye, without waiting for long."""
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from sidecar.lifecycle.events import CommandId, Process, Status, Totals
+from sidecar.lifecycle.events import CommandId, Process, ProcessPart, Status, Totals
 from sidecar.net.platform import resident_memory_bytes
 
 if TYPE_CHECKING:
@@ -26,12 +28,16 @@ class Others(Struct, frozen=True):
         cpu_ns: Processor time, also of those that have ended.
         memory_bytes: Resident, together.
         processes: How many there are.
+        counters: What came to nothing there, by why; also in those that have ended.
+        parts: Each of those that run.
     """
 
     rooms: tuple[RoomSnapshot, ...] = ()
     cpu_ns: int = 0
     memory_bytes: int = 0
     processes: int = 0
+    counters: Mapping[str, int] = {}
+    parts: tuple[ProcessPart, ...] = ()
 
 
 NO_OTHERS: Final = Others()
@@ -44,6 +50,7 @@ class StatusReporter:
         started_ns: When the process was started, by ``clock``.
         clock: Monotonic, in nanoseconds.
         cpu_clock: The processor time of this process, in nanoseconds.
+        counters: What has come to nothing in this process so far, by why.
     """
 
     def __init__(
@@ -51,7 +58,9 @@ class StatusReporter:
         started_ns: int,
         clock: Callable[[], int] = time.monotonic_ns,
         cpu_clock: Callable[[], int] = time.process_time_ns,
+        counters: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
+        self._counters = counters
         self._started_ns = started_ns
         self._clock = clock
         self._cpu_clock = cpu_clock
@@ -81,8 +90,10 @@ class StatusReporter:
         )
 
     def _process(self, others: Others) -> Process:
-        now_ns, cpu_ns = self._clock(), self._cpu_clock() + others.cpu_ns
+        now_ns, own_cpu_ns = self._clock(), self._cpu_clock()
+        cpu_ns = own_cpu_ns + others.cpu_ns
         memory_bytes = resident_memory_bytes()
+        counters = self._counters()
         elapsed_ns = max(now_ns - self._reported_ns, 1)
         load = (cpu_ns - self._reported_cpu_ns) / elapsed_ns
         self._reported_ns, self._reported_cpu_ns = now_ns, cpu_ns
@@ -91,7 +102,24 @@ class StatusReporter:
             cpu_percent=round(100 * load, 1),
             memory_bytes=None if memory_bytes is None else memory_bytes + others.memory_bytes,
             processes=1 + others.processes,
+            counters=_in_camel_case(add_up(counters, others.counters)),
+            each=(part(os.getpid(), own_cpu_ns, memory_bytes, counters), *others.parts),
         )
+
+
+def part(
+    pid: int, cpu_ns: int, memory_bytes: int | None, counters: Mapping[str, int]
+) -> ProcessPart:
+    """Put together what one process costs."""
+    return ProcessPart(pid, round(cpu_ns / 1e9, 3), memory_bytes, _in_camel_case(dict(counters)))
+
+
+def add_up(*counters: Mapping[str, int]) -> dict[str, int]:
+    """Add up counters of several processes."""
+    total: Counter[str] = Counter()
+    for each in counters:
+        total.update(each)
+    return dict(total)
 
 
 def _totals(connections: int, rooms: tuple[RoomSnapshot, ...]) -> Totals:

@@ -10,6 +10,7 @@ import socket
 import struct
 from array import array
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sidecar.net import packet_info
@@ -342,3 +343,18 @@ def _local_address(control: bytes) -> str:
 def _words(numbers: Sequence[int]) -> memoryview:
     """Numbers as words of the machine."""
     return memoryview(array("L", numbers))
+
+
+def udp_drops(port: int) -> int | None:
+    """What /proc/net/udp has in its last column for the sockets of a port; None without /proc."""
+    drops = 0
+    for table in ("udp", "udp6"):
+        try:
+            lines = Path("/proc/self/net", table).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            return None
+        for line in lines:
+            fields = line.split()
+            if int(fields[1].rpartition(":")[2], 16) == port:
+                drops += int(fields[-1])
+    return drops

@@ -282,6 +282,18 @@ def message_table(udp_socket: socket.socket, memory: PacketMemory) -> MessageTab
         return None
 
 
+def overflowed_datagrams(port: int) -> int | None:
+    """How many datagrams the system has lost because a UDP port's buffer was full.
+
+    None where the system won't tell.
+    """
+    if not IS_LINUX:
+        return None
+    from sidecar.net.linux import udp_drops
+
+    return udp_drops(port)
+
+
 def message_receiver(udp_socket: socket.socket) -> Receiver | None:
     """What takes several datagrams by one call, or knows where they came to; None if nothing does.
 

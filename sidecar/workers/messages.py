@@ -231,12 +231,26 @@ class Answer(Message, frozen=True):
         rooms: All of the worker's rooms.
         cpu_ns: Processor time used so far.
         memory_bytes: Resident; None where the system won't tell.
+        counters: What has come to nothing so far, by why.
     """
 
     question: int
     rooms: tuple[RoomSnapshot, ...]
     cpu_ns: int
     memory_bytes: int | None
+    counters: dict[str, int] = {}
+
+
+class Warn(Message, frozen=True):
+    """Something that the person at the computer may want to know.
+
+    Attributes:
+        code: As in the event ``warning``.
+        message: Words for people.
+    """
+
+    code: str
+    message: str
 
 
 class Pong(Message, frozen=True):
@@ -275,5 +289,6 @@ ToMain: TypeAlias = (
     | PeerLeft
     | Answer
     | Pong
+    | Warn
     | Log
 )

@@ -12,7 +12,8 @@ from typing import Final
 from sidecar.classroom.errors import ClassroomError
 from sidecar.classroom.peer import Peer
 from sidecar.classroom.usage import room_fault
-from sidecar.lifecycle.status import Others
+from sidecar.lifecycle.status import Others, add_up
+from sidecar.lifecycle.warner import Warn
 from sidecar.limits import Limits
 from sidecar.net.addresses import InterfaceAddress
 from sidecar.signaling.client import Client
@@ -55,6 +56,7 @@ class Pool:
         on_lost: Is called with words for people when a worker has ended that was not to.
         make_child: Starts a process.
         idle_s: See ``IDLE_S``.
+        warn: Takes the warnings of workers.
     """
 
     def __init__(
@@ -66,7 +68,9 @@ class Pool:
         on_lost: Callable[[str], None],
         make_child: MakeChild = _LAUNCH,
         idle_s: float = IDLE_S,
+        warn: Warn = lambda _code, _message: None,
     ) -> None:
+        self._warn = warn
         self._max_workers = max_workers
         self._limits = limits
         self._make_start = make_start
@@ -81,6 +85,7 @@ class Pool:
         self._idle_timers: dict[WorkerProcess, asyncio.TimerHandle] = {}
         self._may_start_at_s = 0.0
         self._past_cpu_ns = 0
+        self._past_counters: dict[str, int] = {}
 
     def find(self, room_id: str, peer_id: str) -> Peer | None:
         """See ``Elsewhere``."""
@@ -112,6 +117,8 @@ class Pool:
             cpu_ns=self._past_cpu_ns + sum(worker.cpu_ns for worker in running),
             memory_bytes=sum(worker.memory_bytes or 0 for worker in running),
             processes=len(running),
+            counters=add_up(self._past_counters, *(worker.counters for worker in running)),
+            parts=tuple(worker.part for worker in running),
         )
 
     def announce(self, addresses: Sequence[str]) -> None:
@@ -165,6 +172,7 @@ class Pool:
                 self._observer,
                 self._wait_for_a_room,
                 self._ended,
+                warn=self._warn,
             )
         )
 
@@ -189,6 +197,7 @@ class Pool:
     def _ended(self, worker: WorkerProcess, was_ready: bool, reason: str) -> None:
         self._cancel_timer(worker)
         self._past_cpu_ns += worker.cpu_ns
+        self._past_counters = add_up(self._past_counters, worker.counters)
         if worker in self._leaving:
             self._leaving.remove(worker)
             return

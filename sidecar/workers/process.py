@@ -12,6 +12,9 @@ from typing import Final, Protocol, TypeAlias
 
 from sidecar.classroom.peer import Peer
 from sidecar.classroom.snapshot import PeerSnapshot, RoomSnapshot
+from sidecar.lifecycle.events import ProcessPart
+from sidecar.lifecycle.status import part
+from sidecar.lifecycle.warner import Warn
 from sidecar.signaling.client import Client
 from sidecar.signaling.connection import CloseReason
 from sidecar.signaling.registry import Observer
@@ -57,12 +60,14 @@ class WorkerProcess:
         on_end: Is called when it has ended, or is given up; with whether it ever served, and the
             reason.
         ready_timeout_s: See ``READY_TIMEOUT_S``.
+        warn: Takes its warnings.
 
     Attributes:
         number: See above.
         peers: Who is in its rooms, by room and peer id.
         cpu_ns: Processor time, as of its last answer.
         memory_bytes: Resident memory, as of its last answer; None if unknown.
+        counters: What came to nothing there, as of its last answer.
     """
 
     def __init__(
@@ -74,11 +79,15 @@ class WorkerProcess:
         on_idle: Callable[[WorkerProcess], None],
         on_end: Callable[[WorkerProcess, bool, str], None],
         ready_timeout_s: float = READY_TIMEOUT_S,
+        warn: Warn = lambda _code, _message: None,
     ) -> None:
+        self._warn = warn
         self.number = number
         self.peers: dict[tuple[str, str], Peer] = {}
         self.cpu_ns = 0
         self.memory_bytes: int | None = None
+        self.counters: dict[str, int] = {}
+        self._pid = 0
         self._observer = observer
         self._on_idle = on_idle
         self._on_end = on_end
@@ -100,6 +109,11 @@ class WorkerProcess:
     def load(self) -> Load:
         """Who is here or on the way, and in how many rooms."""
         return Load(self._rooms.total(), len(self._rooms))
+
+    @property
+    def part(self) -> ProcessPart:
+        """What it costs, as of its last answer."""
+        return part(self._pid, self.cpu_ns, self.memory_bytes, self.counters)
 
     def holds(self, room_id: str) -> bool:
         """Whether somebody is in a room here, or on the way to it."""
@@ -180,11 +194,14 @@ class WorkerProcess:
         match message:
             case messages.Ready(pid, port):
                 logger.info("worker %d is process %d, UDP port %d", self.number, pid, port)
+                self._pid = pid
                 self._ready_timer.cancel()
                 self._is_ready.set_result(True)
                 self._pulse.start()
             case messages.Pong():
                 self._pulse.answered()
+            case messages.Warn(code, text):
+                self._warn(code, text)
             case messages.Failed(text):
                 logger.warning("worker %d cannot serve: %s", self.number, text)
             case messages.Log():
@@ -256,6 +273,7 @@ class WorkerProcess:
     def _learn(self, answer: messages.Answer) -> None:
         self.cpu_ns = answer.cpu_ns
         self.memory_bytes = answer.memory_bytes
+        self.counters = answer.counters
         self._is_late = False
         question, self._question = self._question, None
         if question is not None:

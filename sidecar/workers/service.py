@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sidecar.classroom.peer import Peer
 from sidecar.classroom.snapshot import room_snapshot
@@ -49,9 +49,17 @@ class Service:
         post: Sends a message to the main process.
         registry: The rooms of this process.
         book: What is announced to peers.
+        counters: What has come to nothing in this process so far, by why.
     """
 
-    def __init__(self, post: Post, registry: Registry, book: Book) -> None:
+    def __init__(
+        self,
+        post: Post,
+        registry: Registry,
+        book: Book,
+        counters: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        self._counters = counters
         self._post = post
         self._registry = registry
         self._book = book
@@ -123,8 +131,9 @@ class Service:
 
     def _answer(self, question: int) -> None:
         rooms = tuple(room_snapshot(room) for room in self._registry.rooms)
-        cpu_ns = time.process_time_ns()
-        self._post(messages.Answer(question, rooms, cpu_ns, resident_memory_bytes()))
+        cpu_ns, memory_bytes = time.process_time_ns(), resident_memory_bytes()
+        counters = dict(self._counters())
+        self._post(messages.Answer(question, rooms, cpu_ns, memory_bytes, counters))
 
 
 class _Desk:

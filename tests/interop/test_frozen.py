@@ -7,7 +7,9 @@ serves. What else a frozen program must do is tested with the tests of the progr
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 from functools import partial
 from importlib import import_module
@@ -54,6 +56,12 @@ def parent_of(pid: int) -> int:
     return int(stat.rpartition(")")[2].split()[1])
 
 
+def remove_program(folder: Path) -> None:
+    """Take away a copy of the program's folder, and what one-file programs have unpacked."""
+    for each in (folder / "program", *folder.rglob("_MEI*")):
+        shutil.rmtree(each, ignore_errors=True)
+
+
 @pytest.fixture
 def home(environment: dict[str, str]) -> Path:
     return Path(environment["TMPDIR"])
@@ -78,12 +86,19 @@ def modules(program: Path) -> list[str]:
 
 @linux_only
 @in_both_forms
-async def test_it_forwards_a_class_and_loads_openssl_for_that_only(
-    form: Literal["onefile", "onedir"], start_sidecar: StartSidecar
+async def test_it_forwards_a_class_also_when_its_files_are_gone(
+    form: Literal["onefile", "onedir"], start_sidecar: StartSidecar, tmp_path: Path
 ) -> None:
-    sidecar = start_sidecar(program=(str(frozen(form)),))
+    program = frozen(form)
+    if form == "onedir":
+        program = Path(shutil.copytree(program.parent, tmp_path / "program"), program.name)
+    sidecar = start_sidecar(program=(str(program),), stderr=subprocess.PIPE)
     ready = sidecar.hear()
-    assert not has_loaded(ready["pid"], "cryptography")
+    assert sidecar.process.stderr is not None
+    while b"everything is loaded" not in sidecar.process.stderr.readline():
+        pass
+    assert has_loaded(ready["pid"], "cryptography")
+    remove_program(tmp_path)
     classroom = Classroom(ready["localUrl"])
     teacher = await classroom.teach()
     students = await classroom.attend(3)
@@ -93,7 +108,8 @@ async def test_it_forwards_a_class_and_loads_openssl_for_that_only(
     for student in students:
         await eventually(partial(student.has_everything, teacher), student.describe)
     await classroom.leave()
-    assert has_loaded(ready["pid"], "cryptography")
+    sidecar.vanish()
+    assert sidecar.exit_code() == 0
 
 
 @linux_only

@@ -130,7 +130,8 @@ async def test_a_room_whose_process_never_is_ready_goes_elsewhere(
     program = program_that_goes(tmp_path / "never", worker=worker)
     impatient = (
         "import sidecar.workers.process as process\n"
-        "process.WorkerProcess.__init__.__defaults__ = (0.5,)\n"
+        "patient = process.WorkerProcess.__init__.__defaults__\n"
+        "process.WorkerProcess.__init__.__defaults__ = (0.5, *patient[1:])\n"
     )
     text = program[-1].replace("from sidecar.cli", f"{impatient}from sidecar.cli")
     sidecar = start_sidecar(*TWO_PROCESSES, program=(*program[:-1], text))

@@ -74,6 +74,24 @@ def test_a_task_that_dies_is_told(start_sidecar: StartSidecar, raised: str) -> N
     assert sidecar.exit_code() == (10 if raised == "MemoryError" else 1)
 
 
+def test_a_program_that_hangs_at_the_end_says_so(start_sidecar: StartSidecar) -> None:
+    hanging = (
+        "import sys, time\n"
+        "from sidecar.signaling.server import SignalingServer\n"
+        "async def close(self):\n"
+        "    time.sleep(3600)\n"
+        "SignalingServer.close = close\n"
+        "from sidecar.cli import main\n"
+        "sys.exit(main())\n"
+    )
+    sidecar = start_sidecar(program=(sys.executable, "-c", hanging))
+    sidecar.hear()
+    sidecar.vanish()
+    (last,) = sidecar.hear_all()
+    assert (last["event"], last["code"], last["exitCode"]) == ("fatal", "stuck", 9)
+    assert sidecar.exit_code() == 9
+
+
 @POSIX_ONLY
 @pytest.mark.parametrize(
     ("closed", "arguments", "exit_code"),

@@ -25,7 +25,7 @@ class FakePool:
     made: list[FakePool]
 
     def __init__(
-        self, max_workers: int, _limits: object, make_start: Any, *_others: object
+        self, max_workers: int, _limits: object, make_start: Any, *_others: object, **_more: object
     ) -> None:
         self.max_workers = max_workers
         self.make_start = make_start

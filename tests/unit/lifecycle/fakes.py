@@ -39,7 +39,7 @@ class FakeStarter:
         if self.is_gone:
             on_gone()
 
-    def close(self) -> None:
+    def close(self, timeout_s: float | None = None) -> None:
         self.is_closed = True
 
     def say(self, line: str) -> None:

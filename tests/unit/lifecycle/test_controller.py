@@ -118,7 +118,7 @@ async def test_a_host_that_asks_without_end_gets_a_tenth_of_the_loop(
 
     yield_once = partial(asyncio.sleep, 0)
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    inbox = Inbox(asyncio.get_running_loop(), lambda _shutdown: pytest.fail("it waits its turn"))
+    inbox = Inbox(asyncio.get_running_loop())
     inbox.put([b'{"command":"ping"}'] * 3)
     obeying = asyncio.create_task(desk.controller.obey_all(inbox))
     while len(slept) < 3:
@@ -135,7 +135,7 @@ async def test_a_host_that_asks_without_end_gets_a_tenth_of_the_loop(
 
 async def test_what_was_dropped_is_owned_up_to_at_the_latest_at_the_end() -> None:
     desk = Desk()
-    inbox = Inbox(asyncio.get_running_loop(), lambda _shutdown: None)
+    inbox = Inbox(asyncio.get_running_loop())
     inbox.put([b"?"] * 1000)
     obeying = asyncio.create_task(desk.controller.obey_all(inbox))
     await asyncio.sleep(0)

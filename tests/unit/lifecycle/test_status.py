@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from sidecar.classroom.snapshot import PeerSnapshot, RoomSnapshot
 from sidecar.lifecycle.events import Status, Totals, encode_event
-from sidecar.lifecycle.status import Others, StatusReporter
+from sidecar.lifecycle.status import Others, StatusReporter, part
 from sidecar.sfu import TransportStats
 from sidecar.sfu.stats import ConsumerStats, ProducerStats
 from sidecar.signaling.server import ServerSnapshot
@@ -98,3 +99,16 @@ def test_other_processes_are_added() -> None:
     assert status.process.cpu_percent == 200.0
     assert status.process.processes == 3
     assert status.process.memory_bytes is None or status.process.memory_bytes > 10**12
+
+
+def test_what_came_to_nothing_is_said_of_each_process_and_of_all() -> None:
+    elsewhere = part(4711, SECOND_NS, None, {"unknown": 5, "over_budget": 1})
+    others = Others(counters={"unknown": 7, "over_budget": 1}, parts=(elsewhere,))
+    counters = {"unknown": 2, "undecryptable": 3}
+    reporter = StatusReporter(0, Clock(SECOND_NS), Clock(SECOND_NS), lambda: counters)
+    process = reporter.report(NOBODY, "id", others).process
+    assert process.counters == {"unknown": 9, "overBudget": 1, "undecryptable": 3}
+    assert isinstance(process.each, tuple)
+    here, there = process.each
+    assert (here.pid, here.cpu_seconds, here.counters) == (os.getpid(), 1.0, counters)
+    assert (there.pid, there.counters) == (4711, {"unknown": 5, "overBudget": 1})

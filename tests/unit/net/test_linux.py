@@ -19,7 +19,7 @@ from sidecar.net.linux import MessageReceiver
 from sidecar.net.media_socket import open_media_socket
 from sidecar.net.packet_info import LINUX
 from sidecar.net.packet_memory import Image, PacketMemory
-from sidecar.net.platform import message_receiver, message_table
+from sidecar.net.platform import message_receiver, message_table, overflowed_datagrams
 from sidecar.sfu.batch import Packets
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these calls are Linux's")
@@ -296,3 +296,22 @@ def test_without_linux_those_are_used_where_addresses_are_told(
     monkeypatch.setattr(platform, "IS_LINUX", False)
     assert isinstance(message_receiver(two_ways.port), AncillaryReceiver)
     assert message_receiver(scene.sender) is None
+
+
+def test_what_the_kernel_loses_of_a_full_buffer_is_counted() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as full:
+        full.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        full.bind(("127.0.0.1", 0))
+        port = full.getsockname()[1]
+        assert overflowed_datagrams(port) == 0
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(100):
+                sender.sendto(bytes(1000), ("127.0.0.1", port))
+        lost = overflowed_datagrams(port)
+    assert lost is not None
+    assert 50 < lost < 100
+
+
+def test_elsewhere_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "IS_LINUX", False)
+    assert overflowed_datagrams(1) is None

@@ -48,8 +48,9 @@ TO_MAIN: list[ToMain] = [
     messages.Silence(1, None),
     messages.PeerJoined("room", "p", "Zoë", True, False, "secret"),
     messages.PeerLeft("room", "p"),
-    messages.Answer(3, (ROOM,), 10**12, None),
+    messages.Answer(3, (ROOM,), 10**12, None, {"unknown": 7}),
     messages.Pong(),
+    messages.Warn("udp-blocked", "words"),
     messages.Log(20, "name", "text", 1.5, "Traceback"),
 ]
 

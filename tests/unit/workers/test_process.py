@@ -123,7 +123,7 @@ async def test_how_long_a_client_has_sent_no_media(setting: Setting) -> None:
     assert setting.child.posted[2:] == [messages.AskSilence(0)]
     setting.child.say(messages.Silence(9, 1), messages.Silence(0, 2))
     assert await asked == 2
-    relay.leave()
+    relay.leave("hung up")
     setting.child.say(messages.Ended(0))
 
 
@@ -202,7 +202,7 @@ async def test_one_that_answers_no_ping_is_given_up_and_everybody_told_at_once(
     assert client.stopped == [ROOM_LOST]
     assert setting.ended == [(True, "it does not answer any more")]
     # What comes late, the system's word that it is gone included, changes nothing.
-    child.say(messages.PeerJoined("room", "p", "Ann", False), messages.Pong())
+    child.say(messages.PeerJoined("room", "p", "Ann", False, False, "secret"), messages.Pong())
     child.die()
     assert len(setting.ended) == 1
     assert setting.diary.entries == []
