@@ -25,8 +25,14 @@ class Sidecar:
 
     def hear_all(self) -> list[dict[str, Any]]:
         """Every line until the end of stdout."""
+        events: list[dict[str, Any]] = []
+        self.hear_into(events)
+        return events
+
+    def hear_into(self, events: list[dict[str, Any]]) -> None:
+        """Append every line until the end of stdout, each when it comes."""
         assert self.process.stdout is not None
-        return [json.loads(line) for line in self.process.stdout]
+        events.extend(json.loads(line) for line in self.process.stdout)
 
     def say(self, line: str | bytes) -> None:
         """Send a line."""
