@@ -31,7 +31,9 @@ from sidecar.signaling.registry import Observer, Registry
 from sidecar.signaling.session import Session
 from sidecar.signaling.standing import Standing
 
-MAX_FRAME_BYTES: Final = 256 * 1024
+MAX_FRAME_BYTES: Final = 64 * 1024
+"""Several times what a browser with every codec there is has to say."""
+
 MAX_UNREAD_MESSAGES: Final = 4
 """Of one client, each as long as may be, that are kept until the one before is answered. Further
 ones wait in the network."""
