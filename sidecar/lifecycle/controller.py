@@ -102,7 +102,7 @@ class Controller:
                 await asyncio.sleep(OWN_UP_S)
                 self._warn_of_dropped(inbox.own_up())
         finally:
-            if dropped := inbox.own_up():
+            if dropped := inbox.close():
                 self._warn_of_dropped(dropped)
 
     def _warn_of_dropped(self, dropped: int) -> None:

@@ -107,6 +107,17 @@ class Inbox:
         since, self._owned_up_to = dropped - self._owned_up_to, dropped
         return since
 
+    def close(self) -> int:
+        """Give up what still waits.
+
+        Returns:
+            How much was dropped, this included, since ``own_up`` was asked before.
+        """
+        self._dropped += len(self._waiting) + len(self._urgent)
+        self._waiting.clear()
+        self._urgent.clear()
+        return self.own_up()
+
     def _take(self, line: bytes) -> bool:
         waiting = len(self._waiting)
         if waiting >= MAX_WAITING - RESERVED_BY_DISPENSABLE and b"command" not in line:

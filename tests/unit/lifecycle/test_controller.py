@@ -145,7 +145,7 @@ async def test_what_was_dropped_is_owned_up_to_at_the_latest_at_the_end() -> Non
         await obeying
     (warning,) = [each for each in desk.starter.told if isinstance(each, Warning)]
     assert warning.code == "commands-dropped"
-    assert warning.message.startswith("968 commands")
+    assert warning.message.startswith("999 commands")
 
 
 @pytest.mark.parametrize(
