@@ -12,6 +12,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_sc
 RESHARES = 5
 
 
+# It is the teacher who asks for the list: a student who gets one is taken to consume all of it.
+
+
 async def producer_ids(participant: Participant) -> list[str]:
     return [str(each["producerId"]) for each in await participant.request("getProducers", {})]
 
@@ -34,7 +37,7 @@ async def test_latecomer_sees_what_was_shared_last(lesson: Lesson, mime_type: st
     shared = {each["producerId"] for each in await teacher.call("sent")}
     assert len(shared) == 2
 
-    await wait_listed(student, shared)
+    await wait_listed(teacher, shared)
     latecomer = await lesson.student("Binh")
     await latecomer.wait_picture_of(teacher)
     assert {each["producerId"] for each in await latecomer.call("received")} == shared
@@ -50,7 +53,7 @@ async def test_newcomer_is_not_shown_what_was_shared_last(lesson: Lesson) -> Non
     await teacher.call("talk")  # the microphone alone
 
     async def sound_is_listed_first() -> bool:
-        return (await producer_ids(student))[0] != video  # it was made first
+        return (await producer_ids(teacher))[0] != video  # it was made first
 
     await until(sound_is_listed_first, "the end of the picture")
     newcomer = await lesson.student("Binh")
