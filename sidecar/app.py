@@ -144,7 +144,12 @@ async def _serve(
     from sidecar.warm_up import warm_up
 
     media_port = server.media_port
-    reporter = StatusReporter(STARTED_NS, counters=partial(network_counters, media_port))
+
+    def count() -> dict[str, int]:
+        refused = server.signaling.refused_connections
+        return {**network_counters(media_port), "refused_connections": refused}
+
+    reporter = StatusReporter(STARTED_NS, counters=count)
     controller = Controller(
         starter,
         ending,

@@ -72,6 +72,11 @@ class ConnectionTable:
         self._waiting_count = 0
         self._refused = Tally(_logger, "%d connections more than there may be were cut off")
 
+    @property
+    def refused(self) -> int:
+        """How many connections have been cut off because there may be no more of them."""
+        return self._refused.total
+
     def __len__(self) -> int:
         return self._count + len(self._reserved)
 

@@ -126,6 +126,11 @@ class SignalingServer:
         """Have everybody in the rooms of this process offered new ICE credentials."""
         self._registry.offer_ice_restarts()
 
+    @property
+    def refused_connections(self) -> int:
+        """How many connections have been cut off because there may be no more of them."""
+        return self._table.refused
+
     def snapshot(self) -> ServerSnapshot:
         """What is going on just now."""
         rooms = tuple(room_snapshot(room) for room in self._registry.rooms)

@@ -15,12 +15,16 @@ class Tally:
     Args:
         logger: Where.
         text: With a place for the number.
+
+    Attributes:
+        total: How many there have ever been.
     """
 
     def __init__(self, logger: logging.Logger, text: str) -> None:
         self._logger = logger
         self._text = text
         self._count = 0
+        self.total = 0
 
     def add(self) -> int:
         """Count one; the line comes when the interval that begins with the first one is over.
@@ -31,6 +35,7 @@ class Tally:
         if self._count == 0:
             asyncio.get_running_loop().call_later(INTERVAL_S, self._say)
         self._count += 1
+        self.total += 1
         return self._count
 
     def _say(self) -> None:

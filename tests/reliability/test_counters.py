@@ -41,7 +41,8 @@ async def test_what_is_unknown_is_counted_in_all_processes(start_sidecar: StartS
         process = (await status(sidecar))["process"]
         if [each["counters"]["unknown"] >= STRANGE for each in process["each"]] == [True, True]:
             break
-    assert set(process["counters"]) == KINDS
+    assert set(process["counters"]) == KINDS | {"refusedConnections"}
+    assert process["counters"]["refusedConnections"] == 0
     for kind in KINDS:
         assert process["counters"][kind] == sum(each["counters"][kind] for each in process["each"])
     assert len({each["pid"] for each in process["each"]}) == 2
