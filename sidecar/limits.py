@@ -24,6 +24,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_rtcp_bitrate: int = 800_000
     max_nacked_packets_per_second: int = 3000
     max_key_frames_per_minute: int = 12
+    max_key_frames_for_all_per_minute: int = 40
     max_replays_per_minute: int = 60
     max_connections: int = 450
     max_connections_per_address: int = 128
@@ -94,6 +95,12 @@ LIMITS: tuple[Limit, ...] = (
         1,
         6000,
         "key frames that one receiver may cause in a minute, after three at once",
+    ),
+    Limit(
+        "max_key_frames_for_all_per_minute",
+        1,
+        6000,
+        "key frames of one video that all receivers may cause in a minute, after twelve at once",
     ),
     Limit(
         "max_replays_per_minute",

@@ -143,7 +143,7 @@ class Room:
         Raises:
             SfuError: There is none to be had; the one before stays.
         """
-        transport = self._router.create_transport(local_address)
+        transport = self._router.create_transport(local_address, peer.id)
         self._close_transport(peer, direction)
         transport.on_closed = partial(self._transport_lost, peer, direction)
         transport.on_stale = partial(self._offer_ice_restart, peer, direction)

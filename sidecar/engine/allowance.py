@@ -27,6 +27,10 @@ class Allowance:
         """When it is granted next; a time that has passed means at once."""
         return 0 if self._used_until_ns is None else self._used_until_ns - self._tolerance_ns
 
+    def is_whole(self, now_ns: int) -> bool:
+        """Tell whether nothing of it is used up: it is as good as a new one."""
+        return self._used_until_ns is None or self._used_until_ns <= now_ns
+
     def take(self, now_ns: int) -> bool:
         """Tell whether it is granted now; True counts."""
         used_until_ns = self._used_until_ns

@@ -52,11 +52,14 @@ class Router:
         self._abs_send_time_id = ids[ABS_SEND_TIME_URI]
         self._hop_by_hop_ids = frozenset(ids[uri] for uri in _HOP_BY_HOP_URIS if uri in ids)
 
-    def create_transport(self, local_address: str | None) -> WebRtcTransport:
+    def create_transport(
+        self, local_address: str | None, owner: str | None = None
+    ) -> WebRtcTransport:
         """Opens a transport for one peer.
 
         Args:
             local_address: Our own address as the peer knows it; it is the first candidate.
+            owner: The peer's id, if it may have other transports, now or later.
         """
         transport = WebRtcTransport(
             self._identifiers.unique_id(),
@@ -64,6 +67,7 @@ class Router:
             self._identifiers.ssrc(),
             self._identifiers.cname(),
             self.worker.now_ns,
+            owner,
         )
         transport.link = self.worker.network.open_link(transport, local_address)
         self.transports[transport.id] = transport

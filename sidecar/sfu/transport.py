@@ -66,6 +66,7 @@ class WebRtcTransport:
         router: Where it belongs.
         ssrc: Ours in feedback messages.
         cname: The name of the peer's streams if it gives them none: one for all of them.
+        owner: Whom what it may ask of others is counted for, also under later transports.
         producers: What the peer sends, by id.
         consumers: What the peer gets, by id.
         streams: Which SSRC belongs to which of them.
@@ -84,13 +85,20 @@ class WebRtcTransport:
     """
 
     def __init__(
-        self, transport_id: str, router: Router, ssrc: int, cname: str, now_ns: int
+        self,
+        transport_id: str,
+        router: Router,
+        ssrc: int,
+        cname: str,
+        now_ns: int,
+        owner: str | None = None,
     ) -> None:
         worker, limits = router.worker, router.worker.limits
         self.id = transport_id
         self.router = router
         self.ssrc = ssrc
         self.cname = cname
+        self.owner = owner if owner is not None else transport_id
         self.producers: dict[str, Producer] = {}
         self.consumers: dict[str, Consumer] = {}
         self.streams = StreamTable()

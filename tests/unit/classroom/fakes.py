@@ -88,6 +88,7 @@ class FakeProducer:
 
 class FakeTransport:
     def __init__(self, router: FakeRouter, transport_id: str, local_address: str | None) -> None:
+        self.owner: str | None = None
         self.id = transport_id
         self.local_address = local_address
         self.ice_parameters = IceParameters("ufrag", "password")
@@ -156,10 +157,13 @@ class FakeRouter:
         self._ids[noun] += 1
         return f"{noun}-{self._ids[noun]}"
 
-    def create_transport(self, local_address: str | None) -> FakeTransport:
+    def create_transport(
+        self, local_address: str | None, owner: str | None = None
+    ) -> FakeTransport:
         if self.create_error is not None:
             raise self.create_error
         transport = FakeTransport(self, self.new_id("transport"), local_address)
+        transport.owner = owner
         self.transports.append(transport)
         return transport
 

@@ -133,6 +133,13 @@ class TestTransports:
         assert stage.router.transports[0].local_address == "192.0.2.7"
         assert ann.transport("recv") is transport
 
+    def test_what_it_asks_of_others_is_counted_for_its_peer(self) -> None:
+        stage = Stage()
+        ann = stage.enter("ann")
+        stage.room.create_transport(ann, "recv", None)
+        stage.room.create_transport(ann, "recv", None)
+        assert [each.owner for each in stage.router.transports] == ["ann", "ann"]
+
     def test_a_second_one_replaces_the_first(self) -> None:
         stage = Stage()
         teacher = stage.connected("teacher", is_teacher=True)

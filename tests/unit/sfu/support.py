@@ -210,9 +210,9 @@ class Stage:
         self.process()
         self.router = self.worker.create_router()
 
-    def peer(self, *, connected: bool = True) -> Peer:
+    def peer(self, *, connected: bool = True, owner: str | None = None) -> Peer:
         """Opens a transport."""
-        transport = self.router.create_transport(None)
+        transport = self.router.create_transport(None, owner)
         peer = Peer(self, transport, self.network.links[transport.id])
         if connected:
             peer.connect()

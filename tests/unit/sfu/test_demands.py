@@ -6,10 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
+from sidecar.limits import Limits
 from sidecar.rtp.packet import RtpPacket
 from sidecar.rtp.rtcp import FirEntry, FullIntraRequest, PictureLossIndication
 from sidecar.sfu import Consumer
-from sidecar.sfu.demands import KEY_FRAMES_AT_ONCE, REPLAYS_AT_ONCE
+from sidecar.sfu.demands import (
+    KEY_FRAMES_AT_ONCE,
+    KEY_FRAMES_FOR_ALL_AT_ONCE,
+    REPLAYS_AT_ONCE,
+)
 from tests.unit.sfu import media
 from tests.unit.sfu.support import MS, Lesson, Peer
 
@@ -17,6 +22,9 @@ FRAME_MS = 40
 KEY_FRAME_DELAY_FRAMES = 2
 SECONDS = 60
 MOST_KEY_FRAMES = KEY_FRAMES_AT_ONCE + SECONDS // 5 + 1
+MOST_KEY_FRAMES_FOR_ALL = (
+    KEY_FRAMES_FOR_ALL_AT_ONCE + SECONDS * Limits().max_key_frames_for_all_per_minute // 60 + 1
+)
 MOST_REPLAYS = REPLAYS_AT_ONCE + SECONDS + 1
 
 
@@ -68,9 +76,9 @@ def started(packets: list[RtpPacket]) -> int:
 class Nuisance:
     """A student who tries it in one of many ways."""
 
-    def __init__(self, lesson: BusyLesson) -> None:
+    def __init__(self, lesson: BusyLesson, name: str = "nuisance") -> None:
         self.lesson = lesson
-        self.peer = lesson.peer()
+        self.peer = lesson.peer(owner=name)
         self.consumer = self.peer.consumes(lesson.producer)
         self.fir = 0
         self.starts = 0
@@ -98,6 +106,13 @@ class Nuisance:
         self.comes_again()
         self.plis()
 
+    def comes_anew_and_complains(self, owner: str = "nuisance") -> None:
+        self.peer.transport.close()
+        self.peer = self.lesson.peer(owner=owner)
+        self.consumer = self.peer.consumes(self.lesson.producer)
+        self.starts += started(self.peer.gets())
+        self.plis()
+
     def pauses_and_complains(self) -> None:
         self.pauses()
         self.plis()
@@ -111,6 +126,7 @@ class Nuisance:
         Nuisance.pauses,
         Nuisance.comes_again,
         Nuisance.comes_again_and_complains,
+        Nuisance.comes_anew_and_complains,
         Nuisance.pauses_and_complains,
     ],
 )
@@ -126,6 +142,42 @@ def test_one_student_causes_few_key_frames_and_replays(way: Callable[[Nuisance],
     pli(lesson.student, lesson.consumer)
     lesson.run(1)
     assert lesson.key_frames == before + 1
+
+
+def test_who_comes_under_ever_new_names_causes_no_more_than_a_crowd_may() -> None:
+    lesson = BusyLesson()
+    nuisance = Nuisance(lesson)
+    before = lesson.key_frames
+    names = map(str, range(10**6))
+    lesson.run(SECONDS, lambda: nuisance.comes_anew_and_complains(next(names)))
+    assert lesson.key_frames - before <= MOST_KEY_FRAMES_FOR_ALL
+
+
+def test_a_crowd_that_complains_shares_few_key_frames_and_an_honest_wish_among_it() -> None:
+    lesson = BusyLesson()
+    crowd = [Nuisance(lesson, str(number)) for number in range(20)]
+    before = lesson.key_frames
+
+    def complain() -> None:
+        for each in crowd:
+            each.plis()
+
+    lesson.run(SECONDS, complain)
+    assert lesson.key_frames - before <= MOST_KEY_FRAMES_FOR_ALL
+    pli(lesson.student, lesson.consumer)
+    before = lesson.key_frames
+    lesson.run(60 // Limits().max_key_frames_for_all_per_minute + 1, complain)
+    assert lesson.key_frames > before
+
+
+def test_what_a_peer_has_used_is_remembered_only_while_it_matters() -> None:
+    lesson = BusyLesson()
+    for number in range(2000):
+        peer = lesson.peer(owner=str(number))
+        pli(peer, peer.consumes(lesson.producer))
+        peer.transport.close()
+        lesson.frame()
+    assert len(lesson.producer._demands._receivers) < 1000
 
 
 def test_a_wish_that_waits_is_granted_in_its_turn() -> None:
