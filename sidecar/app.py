@@ -27,7 +27,7 @@ from sidecar.lifecycle.events import Fatal, Ready, Stopped, Warning
 from sidecar.lifecycle.inbox import Inbox
 from sidecar.lifecycle.port_holder import holding
 from sidecar.lifecycle.starter import Starter
-from sidecar.lifecycle.status import StatusReporter
+from sidecar.lifecycle.status import Held, StatusReporter
 from sidecar.lifecycle.warner import LossWatch, Warn, Warner, warn_of_blocked_udp
 from sidecar.lifecycle.whereabouts import Whereabouts
 from sidecar.net.platform import event_loop_factory, on_stop_signal
@@ -149,7 +149,10 @@ async def _serve(
         refused = server.signaling.refused_connections
         return {**network_counters(media_port), "refused_connections": refused}
 
-    reporter = StatusReporter(STARTED_NS, counters=count)
+    def held() -> Held:
+        return Held(len(asyncio.all_tasks()), media_port.srtp_streams)
+
+    reporter = StatusReporter(STARTED_NS, counters=count, held=held)
     controller = Controller(
         starter,
         ending,

@@ -109,6 +109,8 @@ class Process(Struct, frozen=True, rename="camel"):
         processes: How many there are.
         counters: What came to nothing, by why.
         each: The processes one by one, the main one first.
+        tasks: Of the main process's event loop.
+        srtp_streams: SSRCs that the main process has SRTP state for.
     """
 
     cpu_seconds: float
@@ -117,6 +119,8 @@ class Process(Struct, frozen=True, rename="camel"):
     processes: int
     counters: Mapping[str, int] | UnsetType = UNSET
     each: Sequence[ProcessPart] | UnsetType = UNSET
+    tasks: int = 0
+    srtp_streams: int = 0
 
 
 class Totals(Struct, frozen=True, rename="camel"):

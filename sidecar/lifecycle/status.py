@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -43,6 +43,18 @@ class Others(Struct, frozen=True):
 NO_OTHERS: Final = Others()
 
 
+class Held(NamedTuple):
+    """What a process holds, and what would show that something is never given back.
+
+    Attributes:
+        tasks: Of its event loop.
+        srtp_streams: SSRCs that it has SRTP state for.
+    """
+
+    tasks: int
+    srtp_streams: int
+
+
 class StatusReporter:
     """Makes reports, each of which gives the processor's load since the one before.
 
@@ -51,6 +63,7 @@ class StatusReporter:
         clock: Monotonic, in nanoseconds.
         cpu_clock: The processor time of this process, in nanoseconds.
         counters: What has come to nothing in this process so far, by why.
+        held: What this process holds.
     """
 
     def __init__(
@@ -59,8 +72,10 @@ class StatusReporter:
         clock: Callable[[], int] = time.monotonic_ns,
         cpu_clock: Callable[[], int] = time.process_time_ns,
         counters: Callable[[], Mapping[str, int]] = dict,
+        held: Callable[[], Held] = lambda: Held(0, 0),
     ) -> None:
         self._counters = counters
+        self._held = held
         self._started_ns = started_ns
         self._clock = clock
         self._cpu_clock = cpu_clock
@@ -94,6 +109,7 @@ class StatusReporter:
         cpu_ns = own_cpu_ns + others.cpu_ns
         memory_bytes = resident_memory_bytes()
         counters = self._counters()
+        held = self._held()
         elapsed_ns = max(now_ns - self._reported_ns, 1)
         load = (cpu_ns - self._reported_cpu_ns) / elapsed_ns
         self._reported_ns, self._reported_cpu_ns = now_ns, cpu_ns
@@ -104,6 +120,8 @@ class StatusReporter:
             processes=1 + others.processes,
             counters=_in_camel_case(add_up(counters, others.counters)),
             each=(part(os.getpid(), own_cpu_ns, memory_bytes, counters), *others.parts),
+            tasks=held.tasks,
+            srtp_streams=held.srtp_streams,
         )
 
 

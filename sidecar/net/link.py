@@ -307,6 +307,11 @@ class MediaLink:
         """Gives the peer up."""
         self.transport.link_closed(reason)
 
+    @property
+    def srtp_streams(self) -> int:
+        """How many SSRCs there may be SRTP state for."""
+        return len(self.transport.streams) + (len(self._strays) if self._strays else 0)
+
     def close(self) -> None:
         """Says goodbye and is recognised no more."""
         if self._closed:

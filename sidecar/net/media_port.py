@@ -189,6 +189,11 @@ class MediaPort:
             unsendable=closed.unsendable + sum(link.unsendable for link in self._links),
         )
 
+    @property
+    def srtp_streams(self) -> int:
+        """How many SSRCs there may be SRTP state for, over all links."""
+        return sum(link.srtp_streams for link in self._links)
+
     async def warm_up(self) -> None:
         """Has everything made and imported that the first peer will need, without holding up.
 

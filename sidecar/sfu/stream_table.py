@@ -69,6 +69,10 @@ class StreamTable:
         self._consumer_by_ssrc: dict[int, Consumer] = {}
         self._spent_ssrcs: set[int] = set()
 
+    def __len__(self) -> int:
+        """How many SSRCs there are."""
+        return len(self._source_by_ssrc) + len(self._consumer_by_ssrc)
+
     def add_producer(self, producer: Producer, budget: Budget | None = None) -> None:
         """Takes a producer in.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sidecar.classroom.snapshot import PeerSnapshot, RoomSnapshot
 from sidecar.lifecycle.events import Status, Totals, encode_event
-from sidecar.lifecycle.status import Others, StatusReporter, part
+from sidecar.lifecycle.status import Held, Others, StatusReporter, part
 from sidecar.sfu import TransportStats
 from sidecar.sfu.stats import ConsumerStats, ProducerStats
 from sidecar.signaling.server import ServerSnapshot
@@ -112,3 +112,9 @@ def test_what_came_to_nothing_is_said_of_each_process_and_of_all() -> None:
     here, there = process.each
     assert (here.pid, here.cpu_seconds, here.counters) == (os.getpid(), 1.0, counters)
     assert (there.pid, there.counters) == (4711, {"unknown": 5, "overBudget": 1})
+
+
+def test_what_the_process_holds() -> None:
+    status = StatusReporter(0, held=lambda: Held(tasks=7, srtp_streams=12)).report(NOBODY)
+    assert status.process.tasks == 7
+    assert status.process.srtp_streams == 12
