@@ -61,14 +61,16 @@ class Students:
         url: Of the server.
         scenario: How they behave.
         numbers: Of these students among those of all rooms.
-        observers: How many of each room observe latency: those with the lowest numbers.
+        observers: About how many of each room observe latency. They are spread over the room: who
+            comes first is sent each packet first.
     """
 
     def __init__(self, url: str, scenario: Scenario, numbers: range, observers: int) -> None:
         self._url = url
         self._scenario = scenario
+        stride = max(scenario.students // max(observers, 1), 1)
         self._students = [
-            MeasuredStudent(number, scenario, observes=number % scenario.students < observers)
+            MeasuredStudent(number, scenario, observes=number % scenario.students % stride == 0)
             for number in numbers
         ]
 
