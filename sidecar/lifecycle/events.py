@@ -119,8 +119,8 @@ class Process(Struct, frozen=True, rename="camel"):
     processes: int
     counters: Mapping[str, int] | UnsetType = UNSET
     each: Sequence[ProcessPart] | UnsetType = UNSET
-    tasks: int = 0
-    srtp_streams: int = 0
+    tasks: int | UnsetType = UNSET
+    srtp_streams: int | UnsetType = UNSET
 
 
 class Totals(Struct, frozen=True, rename="camel"):
