@@ -28,8 +28,13 @@ class Client(Protocol):
     async def wait_closed(self) -> None:
         """Wait until the client can be heard no more, whoever ended it."""
 
-    def deliver(self, message: bytes) -> None:
-        """Queue a message for the client; never blocks, never raises."""
+    def deliver(self, message: bytes, *, is_spare: bool = False) -> None:
+        """Queue a message for the client; never blocks, never raises.
+
+        Args:
+            message: To be sent.
+            is_spare: Whether a client who doesn't read may miss it.
+        """
 
     def sent_invalid(self) -> None:
         """Note a frame that was no request; too many of them are the client's end."""

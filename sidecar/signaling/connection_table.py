@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -93,7 +94,7 @@ class ConnectionTable:
         place = Place(_origin(address), give_way, address is not None and self._is_own(address))
         if self._waiting_count >= self._max_waiting:
             self._displace(self._longest_waiting())
-        if self._has_room_for(place) or self._make_room_for(place):
+        if self._has_room_for(place) or (self._make_room_for(place) and self._has_room_for(place)):
             self._seat(place)
             return place
         return self._reserve(place)
@@ -111,24 +112,22 @@ class ConnectionTable:
         of_origin.remove(place)
         if not of_origin:
             del self._places[place.origin]
+        self._vacate_reserved()
 
-    def admits(self, place: Place, *, is_proven: bool) -> bool:
+    def admits(self, place: Place, *, is_proven: bool, is_rejoined: bool = False) -> bool:
         """Whether a connection may join a room. If not, it is to be closed.
 
         Args:
             place: Its place.
             is_proven: Whether it is a teacher for sure.
+            is_rejoined: Whether it takes the seat of another connection, which will end.
         """
         if is_proven:
             place.is_proven = True
             self._stop_waiting(place)
-        elif place.is_reserved:
-            if place not in self._reserved or not self._has_room_for(place):
-                place.is_refused = True
-                return False
-            del self._reserved[place]
-            place.is_reserved = False
-            self._seat(place)
+        elif place.is_reserved and not self._move_from_reserved(place) and not is_rejoined:
+            place.is_refused = True
+            return False
         return True
 
     def note(self, place: Place, *, has_joined: bool) -> None:
@@ -138,6 +137,7 @@ class ConnectionTable:
         place.has_joined = has_joined
         if has_joined:
             self._stop_waiting(place)
+            self._vacate_reserved()
         elif not place.is_reserved and place in self._places.get(place.origin, ()):
             self._wait(place)
 
@@ -162,13 +162,32 @@ class ConnectionTable:
 
     def _reserve(self, place: Place) -> Place | None:
         if len(self._reserved) >= RESERVED_CONNECTIONS:
-            waits = (each for each in self._reserved if not each.has_joined and not each.is_proven)
-            if not self._displace(next(waits, None)):
+            if not self._displace(self._longest_waiting_in_reserve()):
                 self._refused.add()
                 return None
         place.is_reserved = True
         self._reserved[place] = None
         return place
+
+    def _vacate_reserved(self) -> None:
+        """Have those who came back by a reserved place move where there is room by now."""
+        for place in tuple(self._reserved):
+            if place.has_joined and not place.is_proven:
+                self._move_from_reserved(place)
+
+    def _move_from_reserved(self, place: Place) -> bool:
+        if place not in self._reserved or not self._has_room_for(place):
+            return False
+        del self._reserved[place]
+        place.is_reserved = False
+        self._seat(place)
+        return True
+
+    def _longest_waiting_in_reserve(self) -> Place | None:
+        waiting = [each for each in self._reserved if not each.has_joined and not each.is_proven]
+        of_origin = Counter(each.origin for each in waiting)
+        # Of several with as many connections, max() takes the first: who has waited longest.
+        return max(waiting, key=lambda each: of_origin[each.origin], default=None)
 
     def _seat(self, place: Place) -> None:
         self._places.setdefault(place.origin, set()).add(place)
@@ -188,7 +207,7 @@ class ConnectionTable:
         return True
 
     def _wait(self, place: Place) -> None:
-        if place.is_proven:
+        if place.is_proven or place.has_joined:
             return
         self._waiting.setdefault(place.origin, {})[place] = None
         self._waiting_count += 1

@@ -192,7 +192,7 @@ class Dialogue:
         return joined(self._seat)
 
     def _is_proven(self, data: JoinData) -> bool:
-        """Whether a client that may come in is a teacher for sure; who comes back is who it was.
+        """Whether a client that may come in is a teacher for sure.
 
         Raises:
             ClassroomError: It may not come in.
@@ -201,9 +201,8 @@ class Dialogue:
         peer = seat.peer if seat is not None else None
         if peer is None and self._elsewhere is not None:
             peer = self._elsewhere.find(data.room_id, data.peer_id)
-        if peer is not None and is_rejoined(peer, data):
-            return peer.is_proven
-        return self._judge(self._client.remote_address, data)
+        own = peer if peer is not None and is_rejoined(peer, data) else None
+        return self._judge(self._client.remote_address, data, own)
 
     async def _pass_on(self, representative: Representative, frame: str | bytes) -> None:
         if not await representative.handle(frame):

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, cast
 
-from sidecar.classroom.events import Event, NewProducer, ProducerClosed, TransportClosed
+from sidecar.classroom.events import (
+    ChatMessage,
+    Event,
+    NewProducer,
+    ProducerClosed,
+    TransportClosed,
+)
 from sidecar.classroom.peer import Peer
 from sidecar.signaling.announcements import Announcements
 from sidecar.signaling.client import Client
@@ -52,6 +58,8 @@ class EventDelivery:
                 self._announcements.closed(event.producer_id)
             case TransportClosed() if not self.uses_ids and event.reason != CLOSED_BY_CLIENT:
                 self._client.stop(MEDIA_LOST)
+            case ChatMessage():
+                self._client.deliver(message, is_spare=True)
             case _:
                 self._client.deliver(message)
 

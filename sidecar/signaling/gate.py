@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from sidecar.classroom.errors import ClassroomError, Fault
 from sidecar.classroom.text import is_plain_id
@@ -11,9 +10,24 @@ from sidecar.signaling.messages import JoinData
 from sidecar.signaling.pin import PinRule
 from sidecar.signaling.teacher_rule import TeacherRule
 
-Judge: TypeAlias = Callable[[str | None, JoinData], bool]
-"""Takes where a newcomer is and what it says. Says whether it is a proven teacher, or raises
-``ClassroomError`` if it may not come in. A room in another process is told only of that."""
+if TYPE_CHECKING:
+    from sidecar.classroom.peer import Peer
+
+
+class Judge(Protocol):
+    """Says who may come in. A room in another process is told only of the answer."""
+
+    def __call__(self, remote_address: str | None, data: JoinData, own: Peer | None = None) -> bool:
+        """Whether a newcomer is a proven teacher.
+
+        Args:
+            remote_address: Where it is; None if unknown.
+            data: What it says.
+            own: Whose seat it comes back to, as that seat's secret shows; None if to no one's.
+
+        Raises:
+            ClassroomError: It may not come in.
+        """
 
 
 class Gate:
@@ -28,8 +42,10 @@ class Gate:
         self._teacher_rule = teacher_rule
         self._pin_rule = pin_rule
 
-    def __call__(self, remote_address: str | None, data: JoinData) -> bool:
-        """See ``Judge``."""
+    def __call__(self, remote_address: str | None, data: JoinData, own: Peer | None = None) -> bool:
+        """See ``Judge``: who comes back is who it was."""
+        if own is not None:
+            return own.is_proven
         if not is_plain_id(data.room_id) or not is_plain_id(data.peer_id):
             raise ClassroomError(Fault.INVALID_ID)
         if data.is_teacher:

@@ -28,14 +28,23 @@ class Outbox:
         self._flows.set()
         self._is_closed = False
 
-    def put(self, message: bytes) -> None:
-        """Queue a message; never blocks. After an overflow nothing is queued any more."""
+    def put(self, message: bytes, *, is_spare: bool = False) -> None:
+        """Queue a message; never blocks. After an overflow nothing is queued any more.
+
+        Args:
+            message: To be sent.
+            is_spare: Whether the client can do without it: it is left out when more than half of
+                what may wait for a client is waiting for one.
+        """
         if self._is_closed:
+            return
+        is_waited_for = not self._flows.is_set()
+        if is_spare and is_waited_for and 2 * self._waiting_bytes > self._max_waiting_bytes:
             return
         self._messages.append(message)
         self._waiting_bytes += len(message)
         self._has_messages.set()
-        if self._waiting_bytes > self._max_waiting_bytes and not self._flows.is_set():
+        if self._waiting_bytes > self._max_waiting_bytes and is_waited_for:
             self._is_closed = True
             self._messages.clear()
             self._on_overflow()

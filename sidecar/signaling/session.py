@@ -133,9 +133,9 @@ class Session:
         """Wait until the client can be heard no more."""
         await self._connection.wait_closed()
 
-    def deliver(self, message: bytes) -> None:
+    def deliver(self, message: bytes, *, is_spare: bool = False) -> None:
         """Queue a message for the client."""
-        self._outbox.put(message)
+        self._outbox.put(message, is_spare=is_spare)
 
     def sent_invalid(self) -> None:
         """Note a frame that was no request."""

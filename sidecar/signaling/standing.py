@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sidecar.classroom.errors import ClassroomError, Fault
 from sidecar.signaling.connection_table import ConnectionTable, Place
 from sidecar.signaling.gate import Judge
 from sidecar.signaling.messages import JoinData
+
+if TYPE_CHECKING:
+    from sidecar.classroom.peer import Peer
 
 
 class Standing:
@@ -27,10 +32,11 @@ class Standing:
         """Whether the connection is to be closed: it is one too many."""
         return self._place.is_refused
 
-    def judge(self, remote_address: str | None, data: JoinData) -> bool:
+    def judge(self, remote_address: str | None, data: JoinData, own: Peer | None = None) -> bool:
         """See ``Judge``."""
-        is_proven = self._judge(remote_address, data)
-        if not self._table.admits(self._place, is_proven=is_proven):
+        is_proven = self._judge(remote_address, data, own)
+        is_rejoined = own is not None
+        if not self._table.admits(self._place, is_proven=is_proven, is_rejoined=is_rejoined):
             raise ClassroomError(Fault.SERVER_FULL)
         return is_proven
 

@@ -153,10 +153,11 @@ class Failed(Message, frozen=True):
 
 
 class Deliver(Message, frozen=True):
-    """A reply or an event for a client."""
+    """A reply or an event for a client, which may miss it if it ``is_spare``."""
 
     client: int
     message: bytes
+    is_spare: bool = False
 
 
 class Answered(Message, frozen=True):

@@ -231,8 +231,8 @@ class WorkerProcess:
         | messages.Silence,
     ) -> None:
         match message:
-            case messages.Deliver(_, text):
-                relay.deliver(text)
+            case messages.Deliver(_, text, is_spare):
+                relay.deliver(text, is_spare=is_spare)
             case messages.Invalid():
                 relay.sent_invalid()
             case messages.Stop(_, code, reason):

@@ -62,10 +62,10 @@ class Relay:
 
     # What the worker says.
 
-    def deliver(self, message: bytes) -> None:
+    def deliver(self, message: bytes, *, is_spare: bool = False) -> None:
         """Pass a message on to the client."""
         if not self._has_left:
-            self._client.deliver(message)
+            self._client.deliver(message, is_spare=is_spare)
 
     def answered(self, has_seat: bool) -> None:
         """The frame that was sent last is dealt with."""

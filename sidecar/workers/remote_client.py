@@ -64,9 +64,9 @@ class RemoteClient:
         """Wait until the client can be heard no more."""
         await self._closed.wait()
 
-    def deliver(self, message: bytes) -> None:
+    def deliver(self, message: bytes, *, is_spare: bool = False) -> None:
         """Send the client a message."""
-        self._post(Deliver(self._number, message))
+        self._post(Deliver(self._number, message, is_spare))
 
     def sent_invalid(self) -> None:
         """Have it counted where the limits are."""

@@ -13,6 +13,7 @@ from sidecar.lifecycle.address_keeper import Book
 from sidecar.net.platform import monotonic_ns, resident_memory_bytes
 from sidecar.signaling.connection import DEFECT
 from sidecar.signaling.dialogue import Dialogue
+from sidecar.signaling.gate import Judge
 from sidecar.signaling.registry import Registry
 from sidecar.workers import messages
 from sidecar.workers.messages import Message, ToWorker
@@ -119,7 +120,7 @@ class Service:
         client = RemoteClient(
             message.client, message.local_address, message.remote_address, self._post
         )
-        dialogue = Dialogue(client, self._registry, lambda _address, _data: message.is_proven)
+        dialogue = Dialogue(client, self._registry, _judge(message))
 
         def on_answered(has_seat: bool) -> None:
             if not has_seat:
@@ -134,6 +135,11 @@ class Service:
         cpu_ns, memory_bytes = time.process_time_ns(), resident_memory_bytes()
         counters = dict(self._counters())
         self._post(messages.Answer(question, rooms, cpu_ns, memory_bytes, counters))
+
+
+def _judge(message: messages.Open) -> Judge:
+    """What the main process has decided."""
+    return lambda remote_address, data, own=None: message.is_proven
 
 
 class _Desk:

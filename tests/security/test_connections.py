@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from sidecar.signaling.connection_table import RESERVED_CONNECTIONS
 from tests.interop.conftest import DEFAULT_ARGUMENTS, StartSfu
 from tests.support.attack import expect_undisturbed, message, who
 from tests.support.classroom import Classroom
@@ -137,6 +138,31 @@ async def test_a_table_full_of_students_lets_the_teacher_in(start_sfu: StartSfu)
         for client in clients:
             await client.wait_for("newProducer")
         await room.leave()
+
+
+async def test_students_who_come_back_hold_no_reserved_places(start_sfu: StartSfu) -> None:
+    sfu = start_sfu("--log-level", "info", "--max-connections", str(RESERVED_CONNECTIONS))
+    async with AsyncExitStack() as stack:
+
+        async def connect_() -> SignalingClient:
+            return await stack.enter_async_context(await SignalingClient.connect(sfu.url))
+
+        students = [who("class", f"student-{number}") for number in range(RESERVED_CONNECTIONS)]
+        first = [(await connect_(), student) for student in students]
+        tokens = [
+            (await client.request("join", student))["rejoinToken"] for client, student in first
+        ]
+        for (old, student), token in zip(first, tokens, strict=True):
+            new = await connect_()
+            await new.request("join", {**student, "rejoinToken": token})
+            assert await old.wait_closed() == 4000
+        for number in range(RESERVED_CONNECTIONS):
+            late = await connect_()
+            with pytest.raises(ProtocolError) as refused:
+                await late.request("join", who("class", f"late-{number}"))
+            assert refused.value.code == "server-full"
+        teacher = await connect_()
+        await teacher.request("join", {**who("class", "teacher"), "isTeacher": True})
 
 
 async def test_a_system_that_allows_few_open_files(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
 import pytest
+from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
 from tests.interop.conftest import StartSfu
@@ -67,6 +69,30 @@ async def test_two_students_who_flood_the_chat_cut_nobody_off(open_class: OpenCl
         # Whoever spoke too much is one of the class all the same.
         for flooder in (first, second):
             await flooder.request("getProducers")
+
+
+async def test_a_student_whose_computer_stalls_while_others_flood_the_chat_stays(
+    open_class: OpenClass,
+) -> None:
+    sfu, _ = await open_class("--max-chat-messages", "1000", "--max-signaling-bytes", "1000000000")
+    with socket.socket() as sock:
+        # What the system keeps for the reader is not what is tested.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        sock.connect(("127.0.0.1", sfu.ready["port"]))
+        async with (
+            SignalingClient(await connect(sfu.url, sock=sock)) as reader,
+            await SignalingClient.connect(sfu.url) as flooder,
+        ):
+            await reader.request("join", who("class", "reader"))
+            await flooder.request("join", who("class", "flooder"))
+            reader.stop_reading()
+            for _ in range(5):
+                words = {"content": "\N{GRINNING FACE}" * 4000, "timestamp": "now"}
+                flooder.send_at_once(message("chatMessage", words) for _ in range(150))
+                await flooder.request("getProducers")
+            reader.read_on()
+            await reader.request("getProducers")
+            assert 0 < len(heard(reader, "chatMessage")) < 750
 
 
 def heard_and_refused(listener: SyntheticTeacher, peer_id: str, flooder: SignalingClient) -> int:

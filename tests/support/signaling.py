@@ -169,6 +169,10 @@ class SignalingClient:
         """Read nothing any more, nor answer pings, as if the network were gone."""
         self._connection.transport.pause_reading()
 
+    def read_on(self) -> None:
+        """Read again, what has come meanwhile first."""
+        self._connection.transport.resume_reading()
+
     async def close(self) -> None:
         """Close politely, with a close frame."""
         await self._connection.close()

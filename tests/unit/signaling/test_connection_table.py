@@ -134,6 +134,61 @@ async def test_a_reserved_place_becomes_a_usual_one_when_there_is_one() -> None:
     assert not fourth.is_reserved
 
 
+async def test_who_comes_back_by_a_reserved_place_moves_as_soon_as_there_is_room() -> None:
+    hall = Hall(total=2)
+    old = hall.join("ann")
+    hall.join("ben")
+    new = hall.come("ann, again")
+    assert hall.table.admits(new, is_proven=False, is_rejoined=True)
+    assert new.is_reserved
+    hall.table.note(new, has_joined=True)
+    hall.table.release(old)
+    assert not new.is_reserved
+    late = hall.come("late")
+    assert not hall.table.admits(late, is_proven=False)
+    assert hall.cut == []
+    hall.table.release(new)
+    hall.table.release(late)
+    assert len(hall.table) == 1
+
+
+async def test_who_comes_back_moves_also_if_the_old_connection_has_ended_before() -> None:
+    hall = Hall(total=1)
+    old = hall.join("ann")
+    new = hall.come("ann, again")
+    assert hall.table.admits(new, is_proven=False, is_rejoined=True)
+    hall.table.release(old)
+    hall.table.note(new, has_joined=True)
+    assert not new.is_reserved
+    hall.come("attacker")
+    assert hall.cut == []
+
+
+async def test_a_place_that_a_newcomer_is_made_room_for_may_go_to_who_came_back() -> None:
+    hall = Hall(total=2, per_address=2)
+    old = hall.join("ann")
+    waiting = hall.join("ben")
+    new = hall.come("ann, again")
+    assert hall.table.admits(new, is_proven=False, is_rejoined=True)
+    hall.table.note(new, has_joined=True)
+    hall.table.note(waiting, has_joined=False)
+    assert hall.come("newcomer").is_reserved
+    assert hall.cut == ["ben"]
+    assert not new.is_reserved
+    hall.table.release(old)
+    assert len(hall.table) == 2
+
+
+async def test_one_address_does_not_drive_others_out_of_the_reserve() -> None:
+    hall = Hall(total=1)
+    hall.join("student")
+    teacher = hall.come("teacher", "192.0.2.7")
+    for number in range(3 * RESERVED_CONNECTIONS):
+        hall.come(f"attacker-{number}")
+    assert "teacher" not in hall.cut
+    assert hall.table.admits(teacher, is_proven=True)
+
+
 async def test_nobody_gets_in_when_the_reserved_places_are_teachers() -> None:
     hall = Hall(total=1)
     hall.join("student")

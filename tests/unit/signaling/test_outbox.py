@@ -92,6 +92,28 @@ async def test_what_waits_for_who_does_not_read_is_bounded() -> None:
     assert reader.read == [b"is being sent"]
 
 
+async def test_what_a_client_can_do_without_is_never_counted_against_it() -> None:
+    overflows = Overflows()
+    outbox, reader = Outbox(20, overflows), Reader()
+    reader.reads.clear()
+    writer = asyncio.create_task(outbox.drain_to(reader.send, 60))
+    outbox.put(b"is being sent")
+    await turns(5)
+    for number in range(100):
+        outbox.put(str(number).encode(), is_spare=True)
+    outbox.put(b"an event")
+    assert overflows.count == 0
+    reader.reads.set()
+    await turns(100)
+    outbox.put(b"heard again", is_spare=True)
+    await turns(5)
+    writer.cancel()
+    assert reader.read[0] == b"is being sent"
+    assert reader.read[1:4] == [b"0", b"1", b"2"]
+    assert reader.read[-2:] == [b"an event", b"heard again"]
+    assert len(reader.read) < 20
+
+
 async def test_tells_whether_the_client_is_waited_for() -> None:
     outbox, reader = Outbox(20, Overflows()), Reader()
     writer = asyncio.create_task(outbox.drain_to(reader.send, 60))

@@ -39,7 +39,7 @@ class FakeClient:
     async def wait_closed(self) -> None:
         await self.closed.wait()
 
-    def deliver(self, message: bytes) -> None:
+    def deliver(self, message: bytes, *, is_spare: bool = False) -> None:
         self.delivered.put_nowait(message)
 
     def sent_invalid(self) -> None:
