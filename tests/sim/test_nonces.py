@@ -14,13 +14,15 @@ import pytest
 
 from sidecar.engine.sequence_unwrapper import SequenceUnwrapper
 from sidecar.rtp.packet import parse_rtp
-from sidecar.rtp.rtcp import GenericNack
+from sidecar.rtp.rtcp import Bye, GenericNack, ReceiverReport
 from sidecar.sfu import Consumer, Producer
 from tests.unit.sfu import media
 from tests.unit.sfu.support import MS, Peer, S, Stage
 
 STEPS = 500
 FIRST_SEQUENCES = [1000, 65_300]
+SSRCS = media.VIDEO_SSRC, media.AUDIO_SSRC
+JUMPS = (-5000, -200, -60, 400, 3000, 33_000, 40_000, 65_000)
 RECENT = 40
 """Among so many packets a receiver asks for some."""
 
@@ -29,10 +31,12 @@ class Wire:
     """What one transport has sent, by SSRC and index.
 
     Attributes:
-        repeated: How many packets were sent more than once.
+        checked: How many packets were sent.
+        repeated: How many of them were sent more than once.
     """
 
     def __init__(self, peer: Peer) -> None:
+        self.checked = 0
         self.repeated = 0
         self._peer = peer
         self._sent: dict[tuple[int, int], bytes] = {}
@@ -42,6 +46,7 @@ class Wire:
     def check(self) -> None:
         """Compares what has been sent since the last call with everything before."""
         sent, self._peer.link.rtp = self._peer.link.rtp, []
+        self.checked += len(sent)
         for data in sent:
             packet = parse_rtp(data)
             unwrapper = self._unwrappers.setdefault(packet.ssrc, SequenceUnwrapper())
@@ -168,6 +173,76 @@ class Session(Stage):
         self.advance(self.random.choice((0, 1, 5, 20, 120)) * MS)
         for wire in self.wires:
             wire.check()
+
+
+class RestlessSession(Session):
+    """Moreover streams end, fall silent, begin anew and jump, and students make new transports."""
+
+    def something_happens(self) -> None:
+        what = self.random.random()
+        if what < 0.45:
+            super().something_happens()
+        elif what < 0.55:
+            self.advance(self.random.choice((300 * MS, 2 * S, 6 * S, 40 * S)))
+        elif what < 0.7:
+            self.says_bye(self.random.choice(SSRCS))
+        elif what < 0.8:
+            ssrc = self.random.choice(SSRCS)
+            self.sequences[ssrc] += self.random.choice(JUMPS)
+        elif what < 0.93:
+            self.shares_again(self.random.randrange(2))
+        else:
+            self.comes_anew(self.random.randrange(len(self.students)))
+
+    def says_bye(self, ssrc: int) -> None:
+        """It goes on after a moment, often from other numbers."""
+        goodbye = ReceiverReport(1, ()).to_bytes() + Bye((ssrc,)).to_bytes()
+        self.teacher.transport.receive_rtcp(goodbye, self.now_ns)
+        if self.random.random() < 0.7:
+            self.sequences[ssrc] = self.random.randrange(0x10000)
+        self.advance(self.random.choice((1, 199, 250, 1000)) * MS)
+
+    def shares_again(self, index: int) -> None:
+        """One stream takes the place of another, under the same SSRC."""
+        old = self.producers[index]
+        if self.random.random() < 0.5:
+            old.supersede()
+            self.advance(300 * MS)
+        old.close()
+        self.held_back.clear()
+        if self.random.random() < 0.5:
+            self.sequences[SSRCS[index]] = self.random.randrange(0x10000)
+        self.replaces(index)
+
+    def replaces(self, index: int) -> None:
+        produces = (self.teacher.produces_video, self.teacher.produces_audio)[index]
+        self.producers[index] = produces()
+        for number in range(len(self.students)):
+            self.consume(number, self.producers[index])
+
+    def comes_anew(self, number: int) -> None:
+        """With a new transport, and so new keys."""
+        self.students[number].transport.close()
+        self.students[number] = self.peer()
+        self.wires[number] = Wire(self.students[number])
+        for producer in self.producers:
+            self.consume(number, producer)
+
+    def step(self) -> None:
+        for index, producer in enumerate(self.producers):
+            if producer.closed:  # given up, since it was silent for long
+                self.replaces(index)
+        self.consumers = [each for each in self.consumers if not each[1].closed]
+        super().step()
+        self.sequences = {ssrc: number & 0xFFFF for ssrc, number in self.sequences.items()}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_nor_when_streams_end_and_begin_anew(seed: int) -> None:
+    session = RestlessSession(seed, FIRST_SEQUENCES[1])
+    for _ in range(STEPS):
+        session.step()
+    assert sum(wire.checked for wire in session.wires) > 100
 
 
 @pytest.mark.parametrize("first_sequence", FIRST_SEQUENCES)
