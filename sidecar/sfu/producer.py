@@ -106,7 +106,10 @@ class Producer:
             return
         self.closed = True
         for consumer in list(self._consumers.values()):
-            consumer.producer_closed()
+            try:
+                consumer.producer_closed()
+            except Exception as error:  # a mistake of ours must not keep the others
+                self.transport.router.worker.network.report_defect(consumer.transport, error)
         self._pending.clear()
         self.transport.forget_producer(self)
         self.on_closed = None  # whoever listens may know us

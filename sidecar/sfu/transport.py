@@ -209,15 +209,21 @@ class WebRtcTransport:
         return consumer
 
     def close(self) -> None:
-        """Ends it with all of its producers and consumers."""
+        """Ends it with all of its producers and consumers.
+
+        Whatever goes wrong on the way, nothing is left of it: it may be closed for a mistake of
+        ours that shows here as well.
+        """
         if self.closed:
             return
         self.closed = True  # first: what is called from here may close it again
-        for consumer in list(self.consumers.values()):
-            consumer.close()
-        for producer in list(self.producers.values()):
-            producer.close()
-        self.flush()
+        consumers = [each.close for each in self.consumers.values()]
+        producers = [each.close for each in self.producers.values()]
+        for end in (*consumers, *producers, self.flush):
+            try:
+                end()
+            except Exception as error:
+                self.router.worker.network.report_defect(self, error)
         self.connected = False
         self.router.forget_transport(self)
         self.on_closed = self.on_stale = None  # whoever listens may know us, as does the link

@@ -247,3 +247,45 @@ def test_mistake_with_one_sender_does_not_silence_another_room(
     reported.clear()
     arrives(103)
     assert len(student.gets()) == 1
+
+
+@pytest.mark.parametrize("where", ["transport.flush", "link.send_rtcp", "consumer.producer_closed"])
+def test_a_mistake_that_shows_in_closing_too_leaves_nothing_behind(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesson = Lesson()
+    lesson.start()
+    other = lesson.peer()
+    consumer = other.consumes(lesson.producer)
+    lesson.teacher_sends(101)
+    reported: list[Exception] = []
+    reasons: list[str] = []
+
+    def break_down(*_arguments: object) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    def report(_transport: WebRtcTransport, error: Exception) -> None:
+        reported.append(error)
+
+    monkeypatch.setattr(lesson.network, "report_defect", report)
+    if where == "consumer.producer_closed":
+        closing = lesson.teacher
+        monkeypatch.setattr(lesson.consumer, "producer_closed", break_down)
+    else:
+        closing = lesson.student
+        broken = closing.transport if where == "transport.flush" else closing.link
+        monkeypatch.setattr(broken, where.partition(".")[2], break_down)
+    closing.transport.on_closed = reasons.append
+    closing.transport.link_closed("internal-error")
+    assert [type(each) for each in reported] == [ZeroDivisionError]
+    assert reasons == ["internal-error"]
+    assert closing.link.closed == 1
+    assert closing.transport not in lesson.worker.transports
+    assert closing.transport.id not in lesson.router.transports
+    if closing is lesson.teacher:
+        assert lesson.router.producers == {}
+        assert consumer.closed
+    else:
+        other.gets()
+        lesson.teacher_sends(102)
+        assert len(other.gets()) == 1
