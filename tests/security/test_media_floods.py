@@ -94,3 +94,28 @@ async def test_a_student_who_pauses_and_resumes_all_the_time_costs_no_more(
     per_minute = Limits().max_key_frames_per_minute
     assert 1 <= teacher.outgoing.key_frame_requests - before <= 4 + lasted_s * per_minute / 60
     await expect_undisturbed(teacher, honest)
+
+
+async def test_a_student_who_comes_over_ever_new_transports_costs_no_more(
+    classroom: Classroom,
+) -> None:
+    teacher = await classroom.teach()
+    honest = await classroom.attend(3)
+    nuisance = await classroom.join_student()
+    producers = await nuisance.signaling.request("getProducers")
+    video = next(each["producerId"] for each in producers if each["kind"] == "video")
+    before = teacher.outgoing.key_frame_requests
+    loop = asyncio.get_running_loop()
+    started_s = loop.time()
+    for _ in range(10):
+        receiving = await nuisance.open_receiving()
+        _, stream = await nuisance.consume(video)
+        for _ in range(50):
+            receiving.peer.send_rtcp(PictureLossIndication(1, stream.ssrc))
+            await asyncio.sleep(PAUSE_S)
+        receiving.stop()
+        receiving.peer.close(silently=True)
+    lasted_s = loop.time() - started_s
+    per_minute = Limits().max_key_frames_per_minute
+    assert 1 <= teacher.outgoing.key_frame_requests - before <= 4 + lasted_s * per_minute / 60
+    await expect_undisturbed(teacher, honest)
