@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
@@ -11,6 +13,9 @@ from sidecar.classroom.errors import Fault
 from sidecar.limits import Limits
 from sidecar.signaling import messages
 from sidecar.signaling.limits import LONG_INTERVAL_S, MESSAGES_INTERVAL_S, TokenBucket
+
+MAX_ORIGINS: Final = 4096
+"""Of how many addresses it is remembered what they have said: those that were heard last."""
 
 
 class _Kind(Enum):
@@ -51,17 +56,15 @@ class Allowance:
     Args:
         limits: How many there may be.
         clock: Monotonic, in seconds.
+        chat: Counts chat messages.
     """
 
-    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(self, limits: Limits, clock: Callable[[], float], chat: TokenBucket) -> None:
         self._messages = TokenBucket(limits.max_messages_per_second, MESSAGES_INTERVAL_S, clock)
         self._refusals = TokenBucket(limits.max_messages_per_second, MESSAGES_INTERVAL_S, clock)
         self._invalid = TokenBucket(limits.max_invalid_messages, LONG_INTERVAL_S, clock)
         self._kinds = {
-            _Kind.CHAT: (
-                TokenBucket(limits.max_chat_messages, LONG_INTERVAL_S, clock),
-                Fault.TOO_MANY_CHAT_MESSAGES,
-            ),
+            _Kind.CHAT: (chat, Fault.TOO_MANY_CHAT_MESSAGES),
             _Kind.CHANGE: (
                 TokenBucket(limits.max_changes, LONG_INTERVAL_S, clock),
                 Fault.TOO_MANY_CHANGES,
@@ -89,3 +92,51 @@ class Allowance:
     def may_be_invalid(self) -> bool:
         """Count a message that is no request; False if there were too many of them."""
         return self._invalid.take()
+
+
+class Allowances:
+    """Lends each connection its allowance.
+
+    What was said in the chat outlasts a connection: whoever hangs up and connects anew, from the
+    same address, goes on where they were. Connections that are there together have one each.
+
+    Args:
+        limits: How many requests of each kind there may be.
+        clock: Monotonic, in seconds.
+    """
+
+    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._used: OrderedDict[str, deque[TokenBucket]] = OrderedDict()
+
+    @contextmanager
+    def lend(self, origin: str) -> Iterator[Allowance]:
+        """Give a connection its allowance, until it has ended.
+
+        Args:
+            origin: Its address, or that of its network, as in ``Place``.
+        """
+        chat = self._take(origin)
+        try:
+            yield Allowance(self._limits, self._clock, chat)
+        finally:
+            self._take_back(origin, chat)
+
+    def _take(self, origin: str) -> TokenBucket:
+        # The one that has had most time to fill up comes first.
+        used = self._used.get(origin)
+        if used:
+            chat = used.popleft()
+            if not used:
+                del self._used[origin]
+            return chat
+        return TokenBucket(self._limits.max_chat_messages, LONG_INTERVAL_S, self._clock)
+
+    def _take_back(self, origin: str, chat: TokenBucket) -> None:
+        if chat.is_full:
+            return
+        self._used.setdefault(origin, deque()).append(chat)
+        self._used.move_to_end(origin)
+        if len(self._used) > MAX_ORIGINS:
+            self._used.popitem(last=False)

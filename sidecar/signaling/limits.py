@@ -55,6 +55,12 @@ class TokenBucket:
         self._tokens -= 1
         return True
 
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing was taken, or it has filled up since."""
+        self._fill()
+        return self._tokens == self._capacity
+
     def wait_s(self) -> float:
         """How long it takes until there is a token; 0 if there is one."""
         self._fill()

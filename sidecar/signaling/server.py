@@ -21,8 +21,9 @@ from sidecar.limits import Limits
 from sidecar.sfu import Worker
 from sidecar.signaling.accept_errors import sum_up_accept_errors
 from sidecar.signaling.accepted import ACCEPTED_AT_ONCE, BACKLOG, AcceptedConnection
+from sidecar.signaling.allowance import Allowance, Allowances
 from sidecar.signaling.connection import CLOSE_TIMEOUT_S, GOING_AWAY, WebSocketConnection
-from sidecar.signaling.connection_table import ConnectionTable
+from sidecar.signaling.connection_table import ConnectionTable, Place
 from sidecar.signaling.elsewhere import Elsewhere
 from sidecar.signaling.frame_log import hide_secrets
 from sidecar.signaling.gate import Judge
@@ -82,6 +83,7 @@ class SignalingServer:
         self._limits = limits
         self._table = table
         self._elsewhere = elsewhere
+        self._allowances = Allowances(limits, time.monotonic)
         self._servers: list[Server] = []
         self._sessions: set[Session] = set()
 
@@ -146,12 +148,17 @@ class SignalingServer:
 
     async def _serve(self, websocket: ServerConnection) -> None:
         assert isinstance(websocket, AcceptedConnection) and websocket.place is not None
-        connection = WebSocketConnection(websocket)
+        with self._allowances.lend(websocket.place.origin) as allowance:
+            await self._run_session(websocket, websocket.place, allowance)
+
+    async def _run_session(
+        self, websocket: ServerConnection, place: Place, allowance: Allowance
+    ) -> None:
         session = Session(
-            connection,
+            WebSocketConnection(websocket),
             self._registry,
-            Standing(self._table, websocket.place, self._judge),
-            self._limits,
+            Standing(self._table, place, self._judge),
+            allowance,
             time.monotonic,
             self._elsewhere,
         )

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Final
 
 from sidecar.classroom.errors import ClassroomError, Fault
-from sidecar.limits import Limits
 from sidecar.signaling.allowance import Allowance
 from sidecar.signaling.connection import (
     FULL,
@@ -49,7 +48,7 @@ class Session:
         connection: The session closes it when done.
         registry: Where the client may take a seat.
         standing: Whether the client may come in, and as what.
-        limits: What the client may do.
+        allowance: What the client may ask for.
         clock: Monotonic, in seconds.
         elsewhere: Where rooms may be as well; None if all are here.
         patience: How much of a client who doesn't answer is put up with.
@@ -60,7 +59,7 @@ class Session:
         connection: Connection,
         registry: Registry,
         standing: Standing,
-        limits: Limits,
+        allowance: Allowance,
         clock: Callable[[], float],
         elsewhere: Elsewhere | None = None,
         patience: Patience = USUAL_PATIENCE,
@@ -69,7 +68,7 @@ class Session:
         self._dialogue = Dialogue(self, registry, standing.judge, elsewhere)
         self._standing = standing
         self._patience = patience
-        self._allowance = Allowance(limits, clock)
+        self._allowance = allowance
         self._outbox = Outbox(patience.max_waiting_bytes, partial(self.stop, TOO_SLOW))
         self._keepalive = Keepalive(
             connection.ping, self._max_silence_s, self._media_silence_s, clock

@@ -71,10 +71,34 @@ async def test_two_students_who_flood_the_chat_cut_nobody_off(open_class: OpenCl
             await flooder.request("getProducers")
 
 
+async def test_a_student_who_connects_anew_again_and_again_is_not_heard_more(
+    open_class: OpenClass,
+) -> None:
+    sfu, classroom = await open_class()
+    teacher = await classroom.teach()
+    students = await classroom.attend(1)
+    words = {"content": "me again", "timestamp": "now"}
+    refused = 0
+    for number in range(20):
+        async with await SignalingClient.connect(sfu.url) as flooder:
+            await flooder.request("join", who("class", f"flooder-{number}"))
+            flooder.send_at_once(message("chatMessage", words) for _ in range(100))
+            await flooder.request("getProducers")
+            refused += len(heard(flooder, "error"))
+    await expect_undisturbed(teacher, students)
+    said = len(heard(teacher.signaling, "chatMessage"))
+    assert said + refused == 2000
+    assert said < 200  # 400 if each connection began anew.
+
+
 async def test_a_student_whose_computer_stalls_while_others_flood_the_chat_stays(
     open_class: OpenClass,
 ) -> None:
-    sfu, _ = await open_class("--max-chat-messages", "1000", "--max-signaling-bytes", "1000000000")
+    sfu, _ = await open_class(
+        *("--max-chat-messages", "1000"),
+        *("--max-messages-per-second", "1000"),
+        *("--max-signaling-bytes", "1000000000"),
+    )
     with socket.socket() as sock:
         # What the system keeps for the reader is not what is tested.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)

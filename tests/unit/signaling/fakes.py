@@ -8,6 +8,7 @@ from typing import Any
 
 from sidecar.classroom.policy import POLICIES
 from sidecar.limits import Limits
+from sidecar.signaling.allowance import Allowances
 from sidecar.signaling.connection import CloseReason, Disconnected
 from sidecar.signaling.connection_table import ConnectionTable
 from sidecar.signaling.elsewhere import Elsewhere
@@ -98,16 +99,18 @@ class Client:
         self.connection = connection
         self.place = school.table.take(connection.remote_address, connection.disconnect)
         assert self.place is not None
+        self._lent = school.allowances.lend(self.place.origin)
         self.session = Session(
             connection,
             school.registry,
             Standing(school.table, self.place, school.judge),
-            school.limits,
+            self._lent.__enter__(),
             school.clock,
             school.elsewhere,
             school.patience,
         )
         self.task = asyncio.create_task(self.session.run())
+        self.task.add_done_callback(lambda _: self._lent.__exit__(None, None, None))
 
     def send(self, type_: str, data: object = None, **extra: object) -> None:
         message = {"type": type_, "data": data, **extra}
@@ -157,6 +160,7 @@ class School:
         self.patience = patience
         self.table = ConnectionTable(limits, None, lambda _address: True)
         self.clock = FakeClock()
+        self.allowances = Allowances(limits, self.clock)
         self.pin_rule = PinRule("", limits.max_pin_tries, self.clock)
         self.judge = Gate(teacher_rule, self.pin_rule)
         self.clients: list[Client] = []
