@@ -201,7 +201,7 @@ async def test_large_messages_are_read_later(open_class: OpenClass) -> None:
     students = await classroom.attend(1)
     async with await SignalingClient.connect(sfu.url) as flooder:
         await flooder.request("join", who("class", "flooder"))
-        large = message("getProducers", {"padding": "x" * 250_000})
+        large = message("getProducers", {"padding": "x" * 60_000})
         flooder.send_at_once([large] * 100)
         await flooder.wait_for("producers")
         await expect_undisturbed(teacher, students)
