@@ -55,6 +55,17 @@ class Scenario:
         """Whether the student of that number loses packets."""
         return number % self.students >= self.students - self.lossy_students
 
+    def observes(self, number: int, observers: int) -> bool:
+        """Whether the student of that number is one of a room's observers.
+
+        They are spread over those who lose nothing: who is early in the room is sent each packet
+        before the others.
+        """
+        reliable = self.students - (self.lossy_students if self.loss else 0)
+        span = max(reliable, min(observers, self.students))
+        place, stride = number % self.students, max(span // observers, 1)
+        return place < span and place % stride == 0 and place // stride < observers
+
     @property
     def profile(self) -> SrtpProfile:
         """The SRTP profile with its key sizes."""

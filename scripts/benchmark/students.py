@@ -61,16 +61,14 @@ class Students:
         url: Of the server.
         scenario: How they behave.
         numbers: Of these students among those of all rooms.
-        observers: About how many of each room observe latency. They are spread over the room: who
-            comes first is sent each packet first.
+        observers: How many of each room observe latency.
     """
 
     def __init__(self, url: str, scenario: Scenario, numbers: range, observers: int) -> None:
         self._url = url
         self._scenario = scenario
-        stride = max(scenario.students // max(observers, 1), 1)
         self._students = [
-            MeasuredStudent(number, scenario, observes=number % scenario.students % stride == 0)
+            MeasuredStudent(number, scenario, observes=scenario.observes(number, observers))
             for number in numbers
         ]
 

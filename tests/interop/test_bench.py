@@ -195,3 +195,22 @@ def test_the_parts_are_measured_one_by_one() -> None:
         costs = [float(line.split()[column]) for line in table.splitlines()[1:]]
         assert len(costs) == rows
         assert all(cost > 0 for cost in costs)
+
+
+@pytest.mark.parametrize(
+    ("students", "loss", "lossy", "expected"),
+    [
+        (49, 0.0, 49, [0, 16, 32]),
+        (49, 0.1, 24, [0, 8, 16]),
+        (49, 0.1, 49, [0, 1, 2]),
+        (2, 0.0, 2, [0, 1]),
+    ],
+)
+def test_observers_are_spread_over_those_who_lose_nothing(
+    students: int, loss: float, lossy: int, expected: list[int]
+) -> None:
+    arguments = ["--students", str(students), "--loss", str(loss), "--lossy", str(lossy)]
+    scenario = parse_options(arguments).scenarios[0]
+    assert [each for each in range(students) if scenario.observes(each, 3)] == expected
+    second_room = range(students, 2 * students)
+    assert [each - students for each in second_room if scenario.observes(each, 3)] == expected
