@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from sidecar.signaling.registry import Observer, Registry
 
 if TYPE_CHECKING:
     from sidecar.workers.pool import Pool
+
+logger = logging.getLogger(__name__)
 
 
 class Spread:
@@ -61,7 +64,12 @@ class Spread:
         if self._pool is None:
             if not self._max_workers or not here.rooms or here.holds(room_id):
                 return None
-            self._pool = self._make_pool()
+            try:
+                self._pool = self._make_pool()
+            except (Exception, SystemExit) as error:  # the latter if a frozen file is gone
+                logger.warning("no further process can be had, rooms share this one: %s", error)
+                self._max_workers = 0
+                return None
         return await self._pool.represent(client, room_id, here, is_proven=is_proven)
 
     async def others(self) -> Others:

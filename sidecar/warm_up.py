@@ -25,7 +25,6 @@ MODULES: Final = (
     "sidecar.net.srtp",
     "sidecar.net.packet_memory",
     "sidecar.net.packet_sender",
-    "sidecar.workers.pool",
     # What Python's own modules import when they are first used.
     "concurrent.futures.thread",
     "encodings.ascii",

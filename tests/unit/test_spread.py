@@ -142,3 +142,19 @@ async def test_there_may_be_none(num_workers: int, ports: PortRange) -> None:
     await setting.represent("second")
     assert FakePool.made == []
     await setting.here.close()
+
+
+@pytest.mark.parametrize("reason", [ImportError("gone"), OSError("gone"), SystemExit("gone")])
+async def test_rooms_share_this_process_if_the_programs_files_are_gone(
+    monkeypatch: pytest.MonkeyPatch, reason: BaseException
+) -> None:
+    def fail(*_arguments: object, **_more: object) -> None:
+        raise reason
+
+    monkeypatch.setattr(pool_module, "Pool", fail)
+    setting = Setting()
+    await setting.here.client().join("ann", room_id="first")
+    await setting.represent("second")
+    await setting.represent("third")
+    assert await setting.spread.others() == NO_OTHERS
+    await setting.here.close()
