@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -10,15 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from sidecar.limits import Limits
+from sidecar.signaling.source import source_of
 from sidecar.signaling.tally import Tally
 
 _logger: Final = logging.getLogger(__name__)
 
 RESERVED_CONNECTIONS: Final = 16
 """Beyond the others: whoever gets one of these may only join as a proven teacher."""
-
-_PREFIX_BITS: Final = 64
-"""Of an IPv6 address: what one customer or one network has, which can use all of the rest."""
 
 
 @dataclass(eq=False, slots=True)
@@ -91,7 +88,7 @@ class ConnectionTable:
         Returns:
             None if there is none: it is to be cut at once.
         """
-        place = Place(_origin(address), give_way, address is not None and self._is_own(address))
+        place = Place(source_of(address), give_way, address is not None and self._is_own(address))
         if self._waiting_count >= self._max_waiting:
             self._displace(self._longest_waiting())
         if self._has_room_for(place) or (self._make_room_for(place) and self._has_room_for(place)):
@@ -143,7 +140,7 @@ class ConnectionTable:
 
     def _is_own(self, address: str) -> bool:
         # Asked only of those who have many: it may take the system a while to say.
-        of_origin = self._places.get(_origin(address), ())
+        of_origin = self._places.get(source_of(address), ())
         return len(of_origin) >= self._max_per_origin and self._is_own_address(address)
 
     def _has_room_for(self, place: Place) -> bool:
@@ -220,14 +217,3 @@ class ConnectionTable:
         self._waiting_count -= 1
         if not waiting:
             del self._waiting[place.origin]
-
-
-def _origin(address: str | None) -> str:
-    if address is None:
-        return ""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv4Address):
-        return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
-    return str(ipaddress.ip_network((ip, _PREFIX_BITS), strict=False))

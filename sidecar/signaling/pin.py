@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,14 +10,12 @@ from typing import Final
 
 from sidecar.classroom.errors import ClassroomError, Fault
 from sidecar.signaling.limits import TokenBucket
+from sidecar.signaling.source import source_of
 
 TRIES_INTERVAL_S: Final = 300.0
 
 MAX_ADDRESSES: Final = 4096
 """Of how many addresses wrong tries are remembered: those that tried last."""
-
-_IPV6_NETWORK_BITS: Final = 64
-"""Whoever has one address of such a network has all of them (RFC 4291, section 2.5.4)."""
 
 
 class PinRule:
@@ -58,7 +55,7 @@ class PinRule:
             return
         if not given:
             raise ClassroomError(Fault.PIN_REQUIRED)
-        source = _source(remote_address)
+        source = source_of(remote_address)
         tries = self._tries.get(source)
         if tries is not None and (wait_s := tries.wait_s()) > 0:
             raise ClassroomError(Fault.TOO_MANY_PIN_TRIES, retry_after_s=math.ceil(wait_s))
@@ -76,18 +73,6 @@ class PinRule:
         tries.take()
         if len(self._tries) > MAX_ADDRESSES:
             self._tries.popitem(last=False)
-
-
-def _source(remote_address: str | None) -> str:
-    """Whose tries are counted together."""
-    if remote_address is None:
-        return ""
-    ip = ipaddress.ip_address(remote_address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv4Address):
-        return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
-    return str(ipaddress.ip_network((ip, _IPV6_NETWORK_BITS), strict=False))
 
 
 def _bytes(text: str) -> bytes:
